@@ -1,0 +1,133 @@
+"""Every problem the network can name: one closed table of stable codes. Not the exceptions (protocol.errors).
+
+A problem travels as application/problem+json (RFC 9457) and looks like this:
+{"type":"about:blank","title":"…","status":422,"code":"ct-mismatch","retry":"never","field":"s"}
+Codes are never reused or renamed. `it`/`en` say what happened, `fix` what to do next (Italian, for people).
+"""
+
+from typing import Final, Literal, NamedTuple
+
+Retry = Literal["never", "later", "after-fix"]
+
+
+class Problem(NamedTuple):
+    """One row: HTTP status, whether to try again, what happened (Italian, English), what to do (Italian)."""
+
+    status: int
+    retry: Retry
+    it: str
+    en: str
+    fix: str
+
+
+_ASK = "Segnalarlo a chi gestisce la rete, con il codice."
+_WAIT = "Non serve fare nulla: il programma riprova da solo."
+
+PROBLEMS: Final[dict[str, Problem]] = {
+    # -- reading bytes
+    "too-large": Problem(413, "after-fix", "Il contenuto supera la dimensione ammessa.", "too large", "Ridurre il contenuto e riprovare."),
+    "bad-json": Problem(400, "never", "Il contenuto non è JSON valido.", "not valid JSON", _ASK),
+    "json-too-deep": Problem(400, "never", "Il contenuto è annidato troppo in profondità.", "nested too deeply", _ASK),
+    "json-duplicate-name": Problem(400, "never", "Lo stesso nome compare due volte.", "duplicate member name", _ASK),
+    "json-number": Problem(400, "never", "Un numero è fuori dai limiti.", "number out of range", _ASK),
+    "bad-encoding": Problem(400, "never", "Il testo non è UTF-8 valido.", "not strict UTF-8", _ASK),
+    "bad-shape": Problem(422, "after-fix", "Un campo manca o ha un valore non ammesso.", "a field is missing or wrong", "Correggere il campo indicato."),
+    "bad-base64": Problem(400, "never", "Una parte codificata non è in forma canonica.", "not canonical base64url", _ASK),
+    "content-encoding": Problem(415, "never", "I contenuti compressi non sono accettati.", "no Content-Encoding accepted", "Inviare il contenuto non compresso."),
+    # -- keys, signatures, sealing
+    "bad-key": Problem(422, "never", "La chiave non è valida.", "the key is malformed or of low order", "Generare una chiave nuova."),
+    "bad-header": Problem(422, "never", "L'intestazione firmata non è quella prevista.", "protected header is not the fixed one", _ASK),
+    "unknown-key": Problem(403, "later", "La chiave non appartiene a un aderente conosciuto.", "the key is not a key of that member", _WAIT),
+    "revoked-key": Problem(403, "never", "La chiave è stata revocata.", "the key was revoked", _ASK),
+    "bad-signature": Problem(422, "never", "La firma non è valida.", "the signature does not verify", _ASK),
+    "ct-mismatch": Problem(422, "never", "Il contenuto non corrisponde alla firma.", "ct does not match the sealed part", _WAIT),
+    "cannot-open": Problem(422, "later", "Il contenuto non si apre con le chiavi presenti.", "cannot be opened with the keys held", _WAIT),
+    "commitment-mismatch": Problem(422, "never", "Il contenuto non corrisponde all'impegno firmato.", "cm does not match salt and body", _ASK),
+    "inner-outer-mismatch": Problem(422, "never", "Mittente o destinatario interni ed esterni non coincidono.", "inner and outer names differ", _ASK),
+    "wrong-network": Problem(422, "never", "Il messaggio appartiene a un'altra rete.", "another network", "Controllare l'invito ricevuto."),
+    "wrong-recipient": Problem(422, "never", "Il messaggio è per un altro destinatario.", "addressed to somebody else", _ASK),
+    "to-self": Problem(422, "never", "Mittente e destinatario coincidono.", "sender and recipient are the same", "Usare il passaggio interno tra sportelli."),
+    "bad-node-id": Problem(422, "never", "Il nome tecnico dell'ente non è valido.", "not a NodeId", "Usare lettere minuscole, cifre e trattini."),
+    "unsupported-version": Problem(422, "never", "Versione del protocollo non supportata.", "unsupported protocol version", "Aggiornare il programma."),
+    # -- events and delivery
+    "expired": Problem(410, "later", "Il messaggio è scaduto prima di arrivare: verrà rispedito.", "the sealing expired", _WAIT),
+    "reseal": Problem(409, "later", "Il messaggio va sigillato di nuovo con la chiave attuale.", "sealed to a key no longer held", _WAIT),
+    "from-the-future": Problem(409, "later", "L'orologio del mittente è avanti.", "iat is more than 300 s ahead", "Controllare l'ora del computer."),
+    "damaged": Problem(422, "later", "Il messaggio è arrivato danneggiato.", "damaged on the way", _WAIT),
+    "jti-reuse": Problem(409, "never", "Lo stesso identificativo è stato usato per due contenuti.", "same jti, other content", _ASK),
+    "n-reuse": Problem(409, "never", "Due contenuti diversi per lo stesso passo.", "two contents for one (leg, writer, n)", "Telefonare all'altro ufficio."),
+    "restored": Problem(409, "later", "L'altro ufficio risulta ripristinato da una copia.", "the peer looks restored from a backup", "Telefonare all'altro ufficio."),
+    "unsupported": Problem(422, "never", "Il messaggio richiede una funzione non presente.", "names a feature not understood", "Aggiornare il programma."),
+    "bad-body": Problem(422, "never", "Il contenuto del messaggio non è valido.", "the body does not fit its schema", _ASK),
+    "unknown-leg": Problem(422, "never", "Il messaggio riguarda un invio mai ricevuto.", "about a referral never offered", _ASK),
+    "not-your-leg": Problem(403, "never", "L'invio appartiene ad altri uffici.", "the leg is between other members", _ASK),
+    "bad-receipt": Problem(422, "never", "La ricevuta non è valida.", "the receipt does not verify", _ASK),
+    "suspended": Problem(403, "later", "L'ente è sospeso dalla rete.", "the member is suspended", "Sentire l'ente capofila."),
+    "not-a-member": Problem(403, "later", "L'ente non risulta aderente alla rete.", "not a current member", "Controllare l'elenco degli aderenti."),
+    "mailbox-full": Problem(429, "later", "La casella del destinatario è piena.", "the mailbox is full", _WAIT),
+    "no-mailbox-here": Problem(404, "never", "Qui non si tengono caselle per quel destinatario.", "no mailbox here for that member", _ASK),
+    "busy": Problem(503, "later", "Il servizio è momentaneamente occupato.", "busy, try again", _WAIT),
+    "clock-wrong": Problem(409, "later", "L'ora di questo computer è sbagliata: non si scrivono nuovi eventi.", "local clock is more than 300 s off", "Regolare data e ora del computer, poi riprovare."),
+    # -- calls
+    "unauthenticated": Problem(401, "after-fix", "Richiesta senza firma valida.", "no valid request token", "Controllare data e ora del computer."),
+    "forbidden": Problem(403, "never", "Non consentito a chi lo chiede.", "not allowed", "Chiedere al coordinatore dello sportello."),
+    "not-found": Problem(404, "never", "Non trovato.", "not found", "Controllare l'indirizzo o il codice."),
+    "method-not-allowed": Problem(405, "never", "Operazione non prevista a questo indirizzo.", "method not allowed", _ASK),
+    "unsupported-media": Problem(415, "never", "Tipo di contenuto non previsto.", "unsupported media type", _ASK),
+    "internal": Problem(500, "later", "Errore interno: è stato annotato.", "internal error", _ASK),
+    # -- membership, log
+    "members-expired": Problem(409, "later", "L'elenco degli aderenti è scaduto.", "the members document expired", "Verificare il collegamento con la bacheca d'Ambito."),
+    "members-rollback": Problem(409, "never", "L'elenco degli aderenti è più vecchio di quello già noto.", "members version fell", "Avvisare l'ente capofila: possibile manomissione."),
+    "root-chain": Problem(422, "never", "La catena delle radici non è valida.", "the root chain does not verify", "Avvisare l'ente capofila: possibile manomissione."),
+    "root-expired": Problem(409, "later", "La radice della rete è scaduta.", "the root expired", "I garanti devono firmarne una nuova."),
+    "threshold": Problem(422, "never", "Mancano firme di garanti.", "not enough distinct guarantor signatures", "Raccogliere le firme mancanti."),
+    "admission-invalid": Problem(422, "never", "L'ammissione non è firmata dai garanti.", "the admission does not verify", _ASK),
+    "key-chain": Problem(422, "never", "La catena delle chiavi dell'ente non è valida.", "the member's key chain does not verify", _ASK),
+    "log-rollback": Problem(409, "never", "La bacheca mostra una storia più corta di quella nota.", "the log shrank", "Avvisare l'ente capofila: possibile manomissione."),
+    "log-fork": Problem(409, "never", "La bacheca mostra una storia diversa da quella nota.", "the log is inconsistent with the head held", "Avvisare l'ente capofila: possibile manomissione."),
+    "log-moved": Problem(409, "later", "La bacheca è cambiata nel frattempo.", "the log moved", _WAIT),
+    "bad-checkpoint": Problem(422, "never", "Il sigillo della bacheca non è valido.", "the checkpoint does not verify", _ASK),
+    "bad-proof": Problem(422, "never", "La prova non corrisponde.", "the proof does not verify", _ASK),
+    "invitation-invalid": Problem(403, "never", "L'invito non è valido, è scaduto o è già stato usato.", "invitation unknown, used or expired", "Chiedere un nuovo invito alla capofila."),
+    "id-taken": Problem(409, "after-fix", "Il nome tecnico è già usato.", "node id already used", "Sceglierne un altro."),
+    "already-decided": Problem(409, "never", "La richiesta è già stata decisa.", "already decided", "Controllare l'elenco degli aderenti."),
+    "not-degraded": Problem(409, "later", "La rete non si aggiorna da troppo tempo: non si offrono nuovi invii.", "beyond the degraded period", "Ripristinare il collegamento con la bacheca d'Ambito."),
+    # -- catalogue
+    "catalogue-id-not-yours": Problem(409, "never", "Una voce usa l'identificativo di un altro ente.", "an id first logged by another member", "Togliere la voce e inserirla di nuovo."),
+    "catalogue-too-large": Problem(413, "after-fix", "Il catalogo supera 5.000 voci.", "more than 5,000 records", "Ridurre le voci."),
+    "record-too-large": Problem(413, "after-fix", "Una voce supera 64 KiB.", "a record exceeds 64 KiB", "Accorciare i testi della voce."),
+    "catalogue-too-old": Problem(409, "never", "Il catalogo è più vecchio di quello già pubblicato.", "the revision is not the next one", "Aggiornare e pubblicare di nuovo."),
+    "catalogue-root": Problem(422, "never", "Il catalogo non corrisponde alla firma.", "manifest or records do not match the root", _ASK),
+    "catalogue-secret-place": Problem(422, "after-fix", "Una voce con sede segreta contiene un indirizzo.", "a secret place carries a location", "Togliere indirizzo, comune e coordinate."),
+    "catalogue-not-plain": Problem(422, "after-fix", "Una voce contiene testo non semplice.", "markup or control characters in text", "Togliere codice o caratteri invisibili."),
+    "catalogue-personal-data": Problem(422, "after-fix", "Una voce sembra contenere dati personali.", "looks like personal data", "Togliere il dato dalla voce."),
+    # -- referral use cases
+    "illegal-event": Problem(409, "never", "Passaggio non previsto nello stato attuale.", "not allowed in this state", "Aprire l'invio e controllare lo stato."),
+    "not-capable": Problem(403, "never", "Questo ufficio non può prendere in carico.", "the desk may not take in charge", "Usare un altro passaggio o reindirizzare."),
+    "role-forbidden": Problem(403, "never", "Il ruolo dell'operatore non lo consente.", "the operator's role does not allow it", "Chiedere al coordinatore dello sportello."),
+    "unknown-operator": Problem(403, "after-fix", "Codice operatore sconosciuto o disattivato.", "unknown or disabled operator code", "Aggiungerlo con «raccordo-node operators add»."),
+    "unknown-recipient": Problem(404, "after-fix", "Il destinatario non è un aderente.", "the recipient is not a member", "Scegliere un altro ufficio dalla mappa."),
+    "incapable-recipient": Problem(409, "after-fix", "Il destinatario non può ricevere questo tipo di invio.", "the recipient lacks the capability", "Scegliere un ufficio abilitato."),
+    "basis-required": Problem(422, "after-fix", "Manca la base giuridica o il consenso.", "legal basis missing", "Indicare la base giuridica."),
+    "person-not-allowed": Problem(422, "after-fix", "Questo tipo di invio non ammette dati della persona.", "this kind carries no person fields", "Togliere i dati della persona."),
+    "unknown-code": Problem(422, "after-fix", "Un codice non è nel vocabolario.", "not a code of the vocabulary", "Scegliere un codice dall'elenco."),
+    "unknown-case": Problem(404, "never", "Invio sconosciuto.", "unknown case", "Controllare il codice."),
+    "patronato-redirect": Problem(409, "never", "Non si reindirizza da un patronato a un altro.", "never from one patronato to another", "Lasciare la scelta alla persona."),
+    # -- this machine
+    "disk-full": Problem(507, "later", "Il disco è pieno: nulla è stato salvato.", "no space left, nothing was stored", "Liberare spazio, poi riprovare."),
+    "store-busy": Problem(503, "after-fix", "L'archivio è già usato da un altro processo.", "the store is owned by another process", "Chiudere l'altro processo o usare il suo canale."),
+    "store-damaged": Problem(500, "never", "L'archivio è danneggiato.", "the store is damaged", "Ripristinare dall'ultima copia."),
+    "store-settings": Problem(500, "never", "L'archivio non garantisce la scrittura su disco.", "store settings are not durable", _ASK),
+    "store-newer": Problem(500, "never", "L'archivio è di una versione più recente del programma.", "the store is newer than this program", "Aggiornare il programma."),
+    "config-invalid": Problem(500, "after-fix", "La configurazione non è valida.", "invalid configuration", "Correggere la riga indicata."),
+    "config-missing": Problem(500, "after-fix", "Manca la configurazione.", "no configuration", "Eseguire prima «init»."),
+    "not-running": Problem(503, "after-fix", "Il servizio non è in funzione.", "the service is not running", "Avviarlo con «serve»."),
+    "outbound-refused": Problem(502, "never", "Indirizzo esterno non ammesso.", "outbound address not allowed", "Controllare l'indirizzo nella configurazione."),
+    "unreachable": Problem(502, "later", "Non raggiungibile in questo momento.", "unreachable", _WAIT),
+    # -- import
+    "import-not-a-table": Problem(422, "after-fix", "Il file non è una tabella leggibile.", "not a readable table", "Salvare il foglio come .xlsx o .csv e riprovare."),
+    "import-picture": Problem(422, "after-fix", "Il file è un'immagine, non una tabella.", "the file is a picture", "Serve il foglio originale, non una foto o una scansione."),
+    "import-no-header": Problem(422, "after-fix", "Non si trova la riga con i nomi delle colonne.", "no header row found", "Partire dal modello: «raccordo-node import --template»."),
+    "import-empty": Problem(422, "after-fix", "Il file non contiene voci.", "no rows", "Controllare il file."),
+    "import-too-large": Problem(413, "after-fix", "Il file è troppo grande.", "file too large", "Dividere il file."),
+}  # fmt: skip
