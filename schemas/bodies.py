@@ -1,0 +1,141 @@
+"""What is sealed: bodies of referral events and of messages outside a referral. Shapes only, open on purpose.
+
+A body repeats `net, from, to, jti` of its envelope and names its `kind`. Unknown optional members are kept as
+received (the bytes are stored); `must` names features the reader has to understand (PROTOCOL §2).
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Text600 = Annotated[str, Meta(max_length=600)]
+Short = Annotated[str, Meta(max_length=200)]
+Code = Annotated[str, Meta(pattern=r"^[A-Z]{2}-[A-Z0-9]{2,12}$")]
+IstatCode = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
+Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+
+
+class Person(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Only what the receiving service needs (DOMAIN §5); everything optional, anonymous access is possible."""
+
+    given_name: Short | UnsetType = UNSET
+    family_name: Short | UnsetType = UNSET
+    birth_year: Annotated[int, Meta(ge=1890, le=2100)] | UnsetType = UNSET
+    birth_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | UnsetType = UNSET
+    tax_code: Annotated[str, Meta(max_length=16)] | UnsetType = UNSET
+    language: Short | UnsetType = UNSET
+    residence: IstatCode | UnsetType = UNSET
+    homeless: bool | UnsetType = UNSET
+    address: Short | UnsetType = UNSET
+    phone: Short | UnsetType = UNSET
+    may_leave_message: bool | UnsetType = UNSET
+    safe_contact: Short | UnsetType = UNSET
+    no_contact: bool | UnsetType = UNSET
+    household_size: Annotated[int, Meta(ge=1, le=40)] | UnsetType = UNSET
+    minors: bool | UnsetType = UNSET
+
+
+class Reporter(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Who reports, and whether the person knows: self, relative, neighbour, professional, body."""
+
+    kind: Literal["self", "relative", "neighbour", "professional", "body"]
+    name: Short | UnsetType = UNSET
+    role: Short | UnsetType = UNSET
+    phone: Short | UnsetType = UNSET
+    person_informed: bool | UnsetType = UNSET
+
+
+class Basis(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Legal basis of the communication, never a default: GDPR article, purpose, notice, consent if that is it."""
+
+    law: Short
+    purpose: Short
+    notice_version: Short
+    notice_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    consent_to: Short | UnsetType = UNSET
+    consent_how: Literal["signed", "spoken"] | UnsetType = UNSET
+
+
+class Health(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Special-category block, only for RK-PUA and RK-PIC."""
+
+    autonomy: Short | UnsetType = UNSET
+    disability: Short | UnsetType = UNSET
+    current_care: Text600 | UnsetType = UNSET
+    discharge_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | UnsetType = UNSET
+    prescriber: Short | UnsetType = UNSET
+
+
+class Offer(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The content of an `offer` (and of an `amend`, which replaces it whole)."""
+
+    referral: Code
+    urgency: Code
+    subject: Literal["person", "household", "group", "none"]
+    case: Annotated[str, Meta(max_length=64)]
+    need: Code | UnsetType = UNSET
+    target: Code | UnsetType = UNSET
+    category: Code | UnsetType = UNSET
+    service: Uuid | UnsetType = UNSET
+    desk: Short | UnsetType = UNSET
+    callback: Short | UnsetType = UNSET
+    basis: Basis | UnsetType = UNSET
+    person: Person | UnsetType = UNSET
+    reporter: Reporter | UnsetType = UNSET
+    health: Health | UnsetType = UNSET
+    description: Text600 | UnsetType = UNSET
+    active_services: Text600 | UnsetType = UNSET
+    offices_tried: Annotated[int, Meta(ge=0, le=99)] | UnsetType = UNSET
+    documents: list[Short] | UnsetType = UNSET
+    by_voice_at: int | UnsetType = UNSET
+    thread: Uuid | UnsetType = UNSET
+    linked_from: Uuid | UnsetType = UNSET
+    parent: Uuid | UnsetType = UNSET
+    path: list[Short] | UnsetType = UNSET
+    form_version: Short | UnsetType = UNSET
+
+
+class EventBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="event"
+):
+    """One event of a referral leg. An event body looks like this:
+
+    {"kind":"event","net":"wVf…","from":"distretto","to":"comune-tavullia","jti":"5b1c…","leg":"0e6f…",
+     "n":2,"seen":1,"ev":"accept","by":"OP-04","ref":"PUA 2026/118"}
+    """
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    n: Annotated[int, Meta(ge=1, le=100_000)]
+    seen: Annotated[int, Meta(ge=0, le=100_000)]
+    ev: str
+    by: Short | UnsetType = UNSET
+    must: list[str] | UnsetType = UNSET
+    offer: Offer | UnsetType = UNSET
+    reason: Code | UnsetType = UNSET
+    outcome: Code | UnsetType = UNSET
+    text: Text600 | UnsetType = UNSET
+    ref: Short | UnsetType = UNSET
+    to_node: Short | UnsetType = UNSET
+    of: Uuid | UnsetType = UNSET
+    when: int | UnsetType = UNSET
+    void: str | UnsetType = UNSET
+
+
+class HeadBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="head"
+):
+    """A log head shown to a peer, at most daily: two views of one log are found (PROTOCOL §5)."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    note: Annotated[str, Meta(max_length=2000)]
+    must: list[str] | UnsetType = UNSET
+
+
+Body = EventBody | HeadBody
