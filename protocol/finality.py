@@ -1,0 +1,27 @@
+"""Whether what a screen shows of a leg can still change. Not the state itself (protocol.referral)."""
+
+from collections.abc import Mapping
+
+from protocol.referral import Leg, Writer
+
+
+def is_final(leg: Leg, side: Writer, *, acks: Mapping[int, int], gap: bool, peer_ended: bool = False) -> bool:
+    """True if no event still to come can change this terminal state (PROTOCOL §6, Finality).
+
+    `acks`: for each own event n that the peer acknowledged as `processed`, the `h` of that acknowledgement. `gap`: a
+    peer event waits here behind one that is missing (`has_gap`). `peer_ended`: the peer's membership status is *ended*.
+
+    R's terminal events stand when written, and what R has applied of S is in R's own order: at R a terminal is final.
+    At S, `cancel` and `lapse` are provisional until R has said how far its own log went when it applied them (`h`)
+    and S holds that much of it; a `lapse` against an ended member is final at once, because nothing of that
+    member's is applied any more. An undeliverable offer is S's own knowledge.
+    """
+    settled_by = leg.settled_by
+    if settled_by is None:
+        return False
+    if side == "R" or settled_by.writer == "R" or settled_by.kind == "void":
+        return True
+    if settled_by.kind == "lapse" and peer_ended:
+        return True
+    h = acks.get(settled_by.n)
+    return h is not None and h <= leg.r_count and not gap
