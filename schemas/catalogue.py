@@ -1,0 +1,118 @@
+"""What is published: catalogue snapshots, their objects, log entries and pages, lines of the map. Shapes only.
+
+Names of bytes: an object is b64u(SHA-256(bytes)); a record is its leaf hash, b64u(SHA-256(0x00 ‖ line as received)).
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from schemas.membership import Compact, Hash, NodeId, When
+
+Visibility = Literal["public", "network"]
+EntryType = Literal["root", "members", "admission", "key", "public", "network", "withdraw-object"]
+Manifest = Annotated[list[Hash], Meta(max_length=5000)]
+
+
+class Publication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The payload of `typ: raccordo-cat+jws`, compact, signed by the member's current signing key:
+
+    {"net":"wVf…","node":"ts-dispensa","vis":"public","rev":7,"prev":"Hq0…","root":"47DE…","count":3,
+     "at":1795259400,"exp":1802000000}
+    `prev` = object hash of the publication with the revision before, "" for revision 1. `root` is the RFC 9162 root
+    of the manifest: leaf hashes of the record lines in order of lower-case id.
+    """
+
+    net: Hash
+    node: NodeId
+    vis: Visibility
+    rev: Annotated[int, Meta(ge=1)]
+    prev: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$")]
+    root: Hash
+    count: Annotated[int, Meta(ge=0, le=5000)]
+    at: When
+    exp: When
+
+
+class CataloguePost(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/catalogue: the snapshot and the record lines, by leaf hash, that the registry lacks."""
+
+    publication: Compact
+    manifest: Manifest
+    records: dict[Hash, str] = {}
+
+
+class CatalogueAnswer(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`missing`: leaf hashes still to send (then not accepted). `seq`: index of its leaf in the log, from 0."""
+
+    accepted: bool
+    missing: list[Hash] = []
+    seq: int | UnsetType = UNSET
+
+
+class CatalogueBundle(Struct, frozen=True, kw_only=True):
+    """A publication with its manifest, as followers fetch it; record lines are fetched by leaf hash."""
+
+    publication: Compact
+    manifest: Manifest
+
+
+class LogEntry(Struct, frozen=True, kw_only=True):
+    """One leaf of the log: the bytes hashed are this line as received. Writers emit RFC 8785. It looks like this:
+
+    {"hash":"Hq0…","node":"ts-dispensa","type":"public","ver":7}
+    `hash` names the object; `ver` is the root number, members version, admission seq, key number or revision.
+    `node` is "" for root and members. withdraw-object: `hash` is the object withdrawn (its owner `node`), `ver` 0.
+    """
+
+    type: EntryType
+    hash: Hash
+    node: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")]
+    ver: Annotated[int, Meta(ge=0)]
+
+
+class LogPage(Struct, frozen=True, kw_only=True):
+    """GET /v1/log?after=&wait=: lines `after` .. after+len(entries), the signed note and the tree size it states."""
+
+    after: Annotated[int, Meta(ge=0)]
+    entries: list[str]
+    size: Annotated[int, Meta(ge=0)]
+    note: str
+
+
+class MapLine(Struct, frozen=True, kw_only=True):
+    """One line of /v1/map.ndjson, (id, node) order: the record as received, with where it comes from.
+
+    {"id":"0a6e…","node":"ts-dispensa","vis":"public","rev":7,"at":1795259400,"pub":"Hq0…","seq":31,"leaf":"9fX…",
+     "record":{…}}
+    `pub`: object hash of the publication, `seq`: index of its leaf in the log.
+    """
+
+    id: str
+    node: NodeId
+    vis: Visibility
+    rev: int
+    at: When
+    pub: Hash
+    seq: int
+    leaf: Hash
+    record: Raw
+
+
+class MapProof(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """GET /v1/map/{node}/{id}/proof: all that one offline command needs besides the trusted root-1.
+
+    Record line → (index, path) in the publication → publication signed by the member's key → its entry in the members
+    document → leaf `seq` of the log with `log_path` under the signed note.
+    """
+
+    record: str
+    index: int
+    path: list[Hash]
+    publication: Compact
+    roots: list[str]
+    members: str
+    entry: str
+    seq: int
+    log_path: list[Hash]
+    note: str
