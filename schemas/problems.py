@@ -124,6 +124,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "not-running": Problem(503, "after-fix", "Il servizio non è in funzione.", "the service is not running", "Avviarlo con «serve»."),
     "outbound-refused": Problem(502, "never", "Indirizzo esterno non ammesso.", "outbound address not allowed", "Controllare l'indirizzo nella configurazione."),
     "unreachable": Problem(502, "later", "Non raggiungibile in questo momento.", "unreachable", _WAIT),
+    "too-slow": Problem(408, "later", "Il contenuto arrivava troppo lentamente.", "the body came too slowly", _WAIT),
+    "keys-missing": Problem(500, "after-fix", "Manca il file delle chiavi.", "no key file", "Ripristinarlo dalla copia, o eseguire «init» se è un'installazione nuova."),
+    "keys-exist": Problem(409, "never", "Il file delle chiavi esiste già: non viene sovrascritto.", "the key file exists", "Usare quello presente, o spostarlo."),
+    "keys-exposed": Problem(500, "after-fix", "Un file segreto è leggibile da altri utenti di questo computer.", "a secret file is readable by others", "Restringere i permessi: chmod 600 sul file indicato."),
+    "keys-damaged": Problem(500, "never", "Il file delle chiavi è danneggiato.", "the key file is damaged", "Ripristinarlo dall'ultima copia."),
+    "bad-passphrase": Problem(403, "after-fix", "La frase segreta delle chiavi manca o è sbagliata.", "passphrase missing or wrong", "Riprovare con la frase segreta giusta."),
     # -- import
     "import-not-a-table": Problem(422, "after-fix", "Il file non è una tabella leggibile.", "not a readable table", "Salvare il foglio come .xlsx o .csv e riprovare."),
     "import-picture": Problem(422, "after-fix", "Il file è un'immagine, non una tabella.", "the file is a picture", "Serve il foglio originale, non una foto o una scansione."),

@@ -1,0 +1,15 @@
+"""The system's clocks. Rules never call them: they are handed `now`."""
+
+import time
+
+
+class SystemClock:
+    """Wall clock for what people and peers read, monotonic clock for how long something took."""
+
+    def now(self) -> int:
+        """Whole Unix seconds."""
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        """Seconds since some start; unmoved by a change of the time of day."""
+        return time.monotonic()
