@@ -1,8 +1,8 @@
 """Whether what a screen shows of a leg can still change. Not the state itself (protocol.referral)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from protocol.referral import Leg, Writer
+from protocol.referral import Event, Leg, Writer
 
 
 def is_final(leg: Leg, side: Writer, *, acks: Mapping[int, int], gap: bool, peer_ended: bool = False) -> bool:
@@ -25,3 +25,12 @@ def is_final(leg: Leg, side: Writer, *, acks: Mapping[int, int], gap: bool, peer
         return True
     h = acks.get(settled_by.n)
     return h is not None and h <= leg.r_count and not gap
+
+
+def may_take_back(n: int, *, acks: Mapping[int, int], peer_log: Sequence[Event]) -> bool:
+    """True while the writer of event `n` has no sign that the peer applied it: only then may a takeback become `void`.
+
+    The acknowledgement of a later event is such a sign, and so is a peer event whose `seen` reaches `n`, even one
+    that still waits behind a gap: without this rule a state shown as final can be undone (ADR 0011).
+    """
+    return n > max(acks, default=0) and n > max((event.seen for event in peer_log), default=0)
