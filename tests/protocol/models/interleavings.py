@@ -46,8 +46,11 @@ SORTS: Final[dict[str, Sort]] = {
 }
 CANCEL_REASONS = ("no-longer-needed", "no-answer", None)
 OTHER: Final[dict[Writer, Writer]] = {"S": "R", "R": "S"}
-# Likelier kinds, so that runs reach the far states: decline at once is dull.
-LIKELY: Final[dict[str, int]] = {"accept": 4, "start": 2, "waitlist": 2, "cancel": 3, "keep": 3, "open": 2, "ask": 2}
+# Likelier kinds, so that runs are long and reach the far states: to decline at once is dull.
+LIKELY: Final[dict[str, int]] = {
+    "open": 4, "ask": 4, "accept": 8, "waitlist": 6, "start": 6, "keep": 10, "amend": 4, "answer": 4, "cancel": 2,
+}  # fmt: skip
+ANYTHING: Final = tuple(kind for kind in KINDS if kind != "void")
 
 
 class Message(NamedTuple):
@@ -133,7 +136,7 @@ class Run:
         desk = self.desks[writer]
         if self.chance(self.sort.illegal):
             self.any_illegal = True
-            self.write(writer, self.dice.choice(KINDS[:-2]))
+            self.write(writer, self.dice.choice(ANYTHING))
             return
         if writer == "S" and self.chance(self.sort.takeback):
             self.take_back()
