@@ -42,6 +42,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad-signature": Problem(422, "never", "La firma non è valida.", "the signature does not verify", _ASK),
     "ct-mismatch": Problem(422, "never", "Il contenuto non corrisponde alla firma.", "ct does not match the sealed part", _WAIT),
     "cannot-open": Problem(422, "later", "Il contenuto non si apre con le chiavi presenti.", "cannot be opened with the keys held", _WAIT),
+    "bad-seal": Problem(422, "never", "La parte sigillata non è costruita come previsto.", "the sealed part is malformed", _ASK),
     "commitment-mismatch": Problem(422, "never", "Il contenuto non corrisponde all'impegno firmato.", "cm does not match salt and body", _ASK),
     "inner-outer-mismatch": Problem(422, "never", "Mittente o destinatario interni ed esterni non coincidono.", "inner and outer names differ", _ASK),
     "wrong-network": Problem(422, "never", "Il messaggio appartiene a un'altra rete.", "another network", "Controllare l'invito ricevuto."),
@@ -52,6 +53,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     # -- events and delivery
     "expired": Problem(410, "later", "Il messaggio è scaduto prima di arrivare: verrà rispedito.", "the sealing expired", _WAIT),
     "reseal": Problem(409, "later", "Il messaggio va sigillato di nuovo con la chiave attuale.", "sealed to a key no longer held", _WAIT),
+    "bad-lifetime": Problem(422, "never", "La durata dichiarata del messaggio non è ammessa.", "exp is not within 30 days after iat", _ASK),
     "from-the-future": Problem(409, "later", "L'orologio del mittente è avanti.", "iat is more than 300 s ahead", "Controllare l'ora del computer."),
     "damaged": Problem(422, "later", "Il messaggio è arrivato danneggiato.", "damaged on the way", _WAIT),
     "jti-reuse": Problem(409, "never", "Lo stesso identificativo è stato usato per due contenuti.", "same jti, other content", _ASK),
@@ -72,6 +74,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "unauthenticated": Problem(401, "after-fix", "Richiesta senza firma valida.", "no valid request token", "Controllare data e ora del computer."),
     "forbidden": Problem(403, "never", "Non consentito a chi lo chiede.", "not allowed", "Chiedere al coordinatore dello sportello."),
     "not-found": Problem(404, "never", "Non trovato.", "not found", "Controllare l'indirizzo o il codice."),
+    "bad-request": Problem(400, "never", "La richiesta non è HTTP ben formato.", "malformed HTTP request", _ASK),
     "method-not-allowed": Problem(405, "never", "Operazione non prevista a questo indirizzo.", "method not allowed", _ASK),
     "unsupported-media": Problem(415, "never", "Tipo di contenuto non previsto.", "unsupported media type", _ASK),
     "internal": Problem(500, "later", "Errore interno: è stato annotato.", "internal error", _ASK),
