@@ -12,6 +12,7 @@ Text600 = Annotated[str, Meta(max_length=600)]
 Short = Annotated[str, Meta(max_length=200)]
 Code = Annotated[str, Meta(pattern=r"^[A-Z]{2}-[A-Z0-9]{2,12}$")]
 IstatCode = Annotated[str, Meta(pattern=r"^[0-9]{6}$")]
+Reason = Annotated[str, Meta(pattern=r"^([A-Z]{2}-[A-Z0-9]{2,12}|[a-z][a-z-]{1,30})$")]
 Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 
 
@@ -115,7 +116,7 @@ class EventBody(
     by: Short | UnsetType = UNSET
     must: list[str] | UnsetType = UNSET
     offer: Offer | UnsetType = UNSET
-    reason: Code | UnsetType = UNSET
+    reason: Reason | UnsetType = UNSET
     outcome: Code | UnsetType = UNSET
     text: Text600 | UnsetType = UNSET
     ref: Short | UnsetType = UNSET

@@ -1,0 +1,234 @@
+"""What is due, by which route, and what an answer means for the pace. Commands and queries; the courier does the sending.
+
+Routes in order: direct addresses, then relays; one that refuses or times out is followed at once by the next; `held`
+without `stored`: the next relay after 6 h, again daily. Per destination, persisted: delay = U(0.5, 1) · min(cap, 5 s · 2^k).
+"Unreachable" never becomes "failed" (PROTOCOL §3).
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from node.context import Context
+from node.exchange.outbox import reseal
+from protocol.errors import ProtocolError
+from protocol.limits import BATCH_BYTES, BATCH_ITEMS, DAY, HELD_NEXT_RELAY, RETRY_CAP, RETRY_CAP_FIRST_DAY, RETRY_FIRST
+from protocol.members import Membership
+from schemas.wire import DeliveryAnswer, Item, Later
+
+RECEIPT_TRIES: Final = 12  # a lost receipt is repaired by the sender's resending, so ours are not carried for ever
+_RESEAL_CODES: Final = frozenset({"expired", "reseal"})
+
+
+class Route(NamedTuple):
+    """`audience` is the id a call token names; `relay` tells the path: a mailbox or the peer's own inbox."""
+
+    url: str
+    audience: str
+    relay: bool
+
+
+class Parcel(NamedTuple):
+    """One POST: some items for one destination by one route. `mids` and `receipts` are parallel to the items."""
+
+    dest: str
+    route: Route
+    items: list[Item]
+    mids: list[str]
+    receipts: list[int]
+
+
+def routes_to(membership: Membership, dest: str) -> list[Route]:
+    """Direct addresses first, then the relays the recipient lists, in its order; the empty list: nowhere to go yet."""
+    member = membership.member(dest)
+    if member is None:
+        return []
+    urls = {relay.id: relay.url for relay in membership.relays}
+    direct = [Route(url, dest, False) for url in member.urls]
+    return direct + [Route(urls[name], name, True) for name in member.relays if name in urls]
+
+
+def due(db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection[str], limit: int) -> list[Parcel]:
+    """Batches to send now, urgent first within a destination, at most `limit` items per destination.
+
+    While a destination fails, one parcel of one item probes it; urgent items have no backoff.
+    """
+    parcels: list[Parcel] = []
+    for (dest,) in db.execute(
+        "SELECT DISTINCT dest FROM outgoing WHERE s IS NOT NULL AND next_at <= ?", (now,)
+    ).fetchall():
+        parcels += _due_for(db, ctx, dest, now, in_flight, limit)
+    return parcels
+
+
+def _due_for(
+    db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int
+) -> list[Parcel]:
+    routes = routes_to(ctx.membership, dest)
+    member = ctx.membership.member(dest)
+    if not routes or member is None or member.status != "active":
+        return []
+    pace = db.execute("SELECT k, next_at FROM peer WHERE node = ?", (dest,)).fetchone() or (0, 0)
+    failing, waiting = pace[0] > 0, pace[1] > now
+    rows = db.execute(
+        "SELECT mid, e, s, route FROM outgoing WHERE dest = ? AND s IS NOT NULL AND next_at <= ? AND (? OR urgent)"
+        " ORDER BY urgent DESC, rowid LIMIT ?",
+        (dest, now, not waiting, limit + len(in_flight)),
+    )
+    by_route: dict[int, list[tuple[str, Item]]] = {}
+    for mid, e, s, route in rows:
+        if mid not in in_flight:
+            by_route.setdefault(route % len(routes), []).append((mid, Item(e=e, s=s)))
+    parcels = [
+        Parcel(dest, routes[index], [item for _, item in chunk], [mid for mid, _ in chunk], [])
+        for index, pairs in by_route.items()
+        for chunk in _batches(pairs[:1] if failing else pairs[:limit])
+    ]
+    return parcels
+
+
+def _batches(pairs: Sequence[tuple[str, Item]]) -> Iterable[list[tuple[str, Item]]]:
+    chunk: list[tuple[str, Item]] = []
+    size = 0
+    for pair in pairs:
+        length = len(str(pair[1].e)) + len(str(pair[1].s)) + 40
+        if chunk and (len(chunk) >= BATCH_ITEMS or size + length > BATCH_BYTES - 1024):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(pair)
+        size += length
+    if chunk:
+        yield chunk
+
+
+def due_receipts(db: sqlite3.Connection, ctx: Context, *, now: int) -> list[Parcel]:
+    """Receipts of ours that have to travel by their senders' routes."""
+    parcels: list[Parcel] = []
+    rows = db.execute(
+        "SELECT receipt, dest, receipt_out.route, raw FROM receipt_out JOIN receipt ON receipt.id = receipt_out.receipt"
+        " WHERE next_at <= ? ORDER BY receipt LIMIT 200",
+        (now,),
+    )
+    grouped: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for number, dest, route, raw in rows:
+        grouped.setdefault((dest, route), []).append((number, raw))
+    for (dest, route), pairs in grouped.items():
+        routes = routes_to(ctx.membership, dest)
+        if routes:
+            chunk = pairs[:BATCH_ITEMS]
+            items = [Item(r=raw) for _, raw in chunk]
+            parcels.append(Parcel(dest, routes[route % len(routes)], items, [], [number for number, _ in chunk]))
+    return parcels
+
+
+def queue_receipt(tx: sqlite3.Connection, number: int, dest: str, now: int) -> None:
+    """A receipt nobody carried yet: it leaves by the sender's own routes."""
+    tx.execute(
+        "INSERT INTO receipt_out (receipt, dest, next_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (number, dest, now)
+    )
+
+
+# -- what an answer means
+
+
+def answered(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, answer: DeliveryAnswer) -> None:
+    """The route answered. Receipts were applied as a command of their own; here the pace of what is left."""
+    now = ctx.clock.now()
+    tx.execute("UPDATE peer SET k = 0, next_at = 0, failing_since = NULL WHERE node = ? AND k > 0", (parcel.dest,))
+    tx.executemany("DELETE FROM receipt_out WHERE receipt = ?", [(number,) for number in parcel.receipts])
+    held = set(answer.held)
+    said = {later.i: later for later in answer.later}
+    for i, mid in enumerate(parcel.mids):
+        if mid in held:
+            _held(tx, mid, now)
+        elif i in said:
+            _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
+        else:
+            _again(tx, ctx, mid, now)
+
+
+def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
+    tx.execute(
+        "UPDATE outgoing SET next_at = ? + CASE WHEN held_at IS NULL THEN ? ELSE ? END, held_at = COALESCE(held_at, ?),"
+        " route = route + 1, tries = 0 WHERE mid = ?",
+        (now, HELD_NEXT_RELAY, DAY, now, mid),
+    )
+
+
+def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> None:
+    if later.code in _RESEAL_CODES:
+        try:
+            reseal(tx, ctx, mid)
+        except ProtocolError:  # nobody to seal to at present: reseal_stale tries again
+            _wait(tx, mid, now + max(later.after, 60))
+    elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
+        tx.execute(
+            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(later.after, 30), mid)
+        )
+    else:
+        _wait(tx, mid, now + max(later.after, 5))
+
+
+def _again(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> None:
+    row = tx.execute("SELECT tries FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+    if row is not None:
+        _wait(tx, mid, now + _delay(ctx, int(row[0]), RETRY_CAP))
+
+
+def _wait(tx: sqlite3.Connection, mid: str, until: int) -> None:
+    tx.execute("UPDATE outgoing SET next_at = ?, tries = tries + 1 WHERE mid = ?", (until, mid))
+
+
+def failed(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, *, retry_after: int | None) -> None:
+    """The route refused or was silent: the next one at once; after the last, the destination waits."""
+    now = ctx.clock.now()
+    count = max(len(routes_to(ctx.membership, parcel.dest)), 1)
+    if parcel.receipts:
+        _receipts_failed(tx, ctx, parcel, count, now)
+    exhausted = False
+    for mid in parcel.mids:
+        row = tx.execute("SELECT route FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+        if row is None:
+            continue
+        route = int(row[0]) + 1
+        exhausted = exhausted or route % count == 0
+        tx.execute("UPDATE outgoing SET route = ?, next_at = ? WHERE mid = ?", (route, now, mid))
+    if exhausted:
+        _back_off(tx, ctx, parcel, now, retry_after)
+
+
+def _back_off(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, now: int, retry_after: int | None) -> None:
+    row = tx.execute("SELECT k, failing_since FROM peer WHERE node = ?", (parcel.dest,)).fetchone() or (0, None)
+    k, since = int(row[0]), row[1] if row[1] is not None else now
+    cap = RETRY_CAP_FIRST_DAY if now - since < DAY else RETRY_CAP
+    next_at = now + max(_delay(ctx, k, cap), retry_after or 0)
+    tx.execute(
+        "INSERT INTO peer (node, k, next_at, failing_since) VALUES (?1, 1, ?2, ?3)"
+        " ON CONFLICT (node) DO UPDATE SET k = k + 1, next_at = ?2, failing_since = ?3",
+        (parcel.dest, next_at, since),
+    )
+    # what is urgent has no backoff to a relay, only a pause between rounds
+    tx.executemany(
+        "UPDATE outgoing SET next_at = CASE WHEN urgent THEN ? ELSE ? END WHERE mid = ?",
+        [(min(next_at, now + RETRY_FIRST), next_at, mid) for mid in parcel.mids],
+    )
+
+
+def _receipts_failed(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, count: int, now: int) -> None:
+    for number in parcel.receipts:
+        row = tx.execute("SELECT route, tries FROM receipt_out WHERE receipt = ?", (number,)).fetchone()
+        if row is None:
+            continue
+        route, tries = int(row[0]) + 1, int(row[1]) + 1
+        if tries >= RECEIPT_TRIES * count:
+            tx.execute("DELETE FROM receipt_out WHERE receipt = ?", (number,))
+            continue
+        wait = _delay(ctx, tries // count, RETRY_CAP_FIRST_DAY) if route % count == 0 else 0
+        tx.execute(
+            "UPDATE receipt_out SET route = ?, tries = ?, next_at = ? WHERE receipt = ?",
+            (route, tries, now + wait, number),
+        )
+
+
+def _delay(ctx: Context, k: int, cap: int) -> int:
+    return max(1, round(ctx.dice.uniform(0.5, 1.0) * min(cap, RETRY_FIRST * 2 ** min(k, 20))))

@@ -1,0 +1,413 @@
+"""What arrives: verified before the transaction (`prepare`), applied and acknowledged inside it (`receive`).
+
+The reading order is that of PROTOCOL §2: whatever fails up to and including `ct` is answered unsigned; a known mid or
+event is answered with what is stored; only then version, expiry, opening, schema. One receipt per sender and batch,
+signed in the transaction of what it acknowledges.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from node.context import Context
+from node.exchange.log import Entry, LegRow, insert_event, insert_leg, leg_row, refold
+from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
+from protocol.envelope import (
+    REJECTABLE,
+    Opened,
+    Verified,
+    check_fresh,
+    decode_event_body,
+    item_parts,
+    open_sealed,
+    read_outer,
+    unsigned_code,
+    verify_outer,
+)
+from protocol.errors import ProtocolError
+from protocol.members import Membership
+from protocol.limits import BATCH_ITEMS
+from protocol.names import NOTHING_HELD, Channel
+from protocol.receipts import read_receipt, sign_receipt
+from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+from schemas.bodies import Body, EventBody, HeadBody
+from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
+
+UNDERSTOOD: Final[frozenset[str]] = frozenset()  # features a body may name in `must`
+PACE: Final = 60  # seconds after which an unsigned refusal may be tried again
+_KNOWN_KINDS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS, "void"))
+
+
+class Arrived(NamedTuple):
+    """An envelope whose signature and ct hold. `flaw`: what is wrong with it if it turns out to be unknown."""
+
+    i: int
+    verified: Verified
+    e: str
+    opened: Opened | None
+    body: Body | None
+    flaw: str | None
+
+
+class Turned(NamedTuple):
+    """An item answered unsigned: nothing about it is stored."""
+
+    i: int
+    code: str
+    mid: str | None
+    after: int
+
+
+class Acknowledged(NamedTuple):
+    """A verified receipt of a peer, addressed to us."""
+
+    receipt: Receipt
+    raw: str
+
+
+Prepared = Arrived | Turned | Acknowledged
+
+
+class Received(NamedTuple):
+    """What a batch left behind: the answer, the legs that changed, the receipts we signed (raw, for whom)."""
+
+    answer: DeliveryAnswer
+    legs: list[str]
+    signed: list[tuple[int, str, str]]
+
+
+# -- before the transaction
+
+
+def prepare(ctx: Context, items: Sequence[Item], *, membership: Membership, now: int, relayed: bool) -> list[Prepared]:
+    """Verifies and opens, purely. `relayed`: it waited in a mailbox, so a suspension since does not count."""
+    return [_prepare(ctx, i, item, membership, now, relayed) for i, item in enumerate(items)]
+
+
+def _prepare(ctx: Context, i: int, item: Item, membership: Membership, now: int, relayed: bool) -> Prepared:
+    try:
+        parts = item_parts(item)
+        if isinstance(parts, str):
+            receipt = read_receipt(parts, membership, net=ctx.net, me=ctx.me, now=now).receipt
+            return Acknowledged(receipt, parts)
+        return _open(ctx, i, parts.e, parts.s, membership, now, relayed)
+    except ProtocolError as problem:
+        return Turned(i, unsigned_code(problem.code), problem.mid, problem.after or PACE)
+
+
+def _open(ctx: Context, i: int, e: str, s: str, membership: Membership, now: int, relayed: bool) -> Prepared:
+    verified = verify_outer(read_outer(e, s), membership, net=ctx.net, me=ctx.me)
+    sender = membership.member(verified.routing.sender)
+    if sender is None or sender.status == "ended" or (sender.status == "suspended" and not relayed):
+        code = "suspended" if sender is not None and sender.status == "suspended" else "not-a-member"
+        return Turned(i, code, verified.mid, PACE)
+    opened: Opened | None = None
+    body: Body | None = None
+    flaw: str | None = None
+    try:
+        check_fresh(verified, now)
+        opened = open_sealed(verified, s, ctx.keys.sealing, ctx.suite)
+        body = decode_event_body(opened.body, understood=UNDERSTOOD)
+        _check_event(body)
+    except ProtocolError as problem:
+        flaw = problem.code
+    return Arrived(i, verified, e, opened, body, flaw)
+
+
+def _check_event(body: Body) -> None:
+    if not isinstance(body, EventBody):
+        return
+    if body.ev not in _KNOWN_KINDS:
+        raise ProtocolError("unsupported", field="ev")
+    if body.ev in ("offer", "amend") and not body.offer:
+        raise ProtocolError("bad-body", field="offer")
+    if body.ev == "offer" and body.n != 1:
+        raise ProtocolError("bad-body", field="n", expected="1")
+    if body.ev == "void" and not body.void:
+        raise ProtocolError("bad-body", field="void")
+
+
+# -- inside it
+
+
+class _Answer(NamedTuple):
+    """One acknowledgement about to be signed."""
+
+    mid: str
+    jti: str
+    cm: str
+    k: str
+    st: int
+    h: int | None
+    prob: str | None
+
+
+class _Batch:
+    """The state of one batch inside its transaction: what to answer, per sender."""
+
+    def __init__(self) -> None:
+        self.stored_receipts: dict[int, None] = {}
+        self.later: list[Later] = []
+        self.acks: dict[str, list[_Answer]] = {}
+        self.known: dict[str, _Answer] = {}
+        self.channels: dict[str, Channel] = {}
+        self.legs: dict[str, None] = {}
+
+
+def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) -> Received:
+    """Applies a verified batch and signs what it acknowledges. Every item is answered at least once."""
+    batch = _Batch()
+    for item in prepared:
+        if isinstance(item, Turned):
+            _turn(tx, batch, item)
+        elif isinstance(item, Acknowledged):
+            batch.legs.update(dict.fromkeys(apply_receipt(tx, ctx, item.receipt, item.raw)))
+        else:
+            _arrive(tx, ctx, batch, item)
+    signed = [
+        _sign(tx, ctx, sender, acks[start : start + BATCH_ITEMS], batch.channels.get(sender, NOTHING_HELD))
+        for sender, acks in batch.acks.items()
+        for start in range(0, len(acks), BATCH_ITEMS)
+    ]
+    stored = [
+        str(tx.execute("SELECT raw FROM receipt WHERE id = ?", (number,)).fetchone()[0])
+        for number in batch.stored_receipts
+    ]
+    answer = DeliveryAnswer(receipts=[*stored, *(raw for _, _, raw in signed)], later=batch.later)
+    return Received(answer, list(batch.legs), signed)
+
+
+def _turn(tx: sqlite3.Connection, batch: _Batch, item: Turned) -> None:
+    """Under a revoked key only what was known before is answered, whatever its `iat` (PROTOCOL §2)."""
+    if item.code == "revoked-key" and item.mid is not None:
+        known = tx.execute("SELECT receipt FROM inbox WHERE mid = ?", (item.mid,)).fetchone()
+        if known is not None:
+            batch.stored_receipts[known[0]] = None
+            return
+    batch.later.append(_later(item.i, item.code, item.mid, item.after))
+
+
+def _later(i: int, code: str, mid: str | None, after: int) -> Later:
+    return Later(i, code, after, mid) if mid else Later(i, code, after)
+
+
+def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) -> None:
+    routing, mid = item.verified.routing, item.verified.mid
+    if mid in batch.known:
+        return  # twice in one batch: one answer is enough
+    known = tx.execute("SELECT receipt FROM inbox WHERE mid = ?", (mid,)).fetchone()
+    if known is not None:
+        batch.stored_receipts[known[0]] = None
+        return
+    now = ctx.clock.now()
+    before = _known_event(tx, batch, routing.sender, routing.jti)
+    if before is not None:
+        if before.cm == routing.cm:
+            _acknowledge(batch, routing.sender, before._replace(mid=mid), item.verified.channel)
+        else:
+            reused = _Answer(mid, routing.jti, routing.cm, "rejected", now, None, "jti-reuse")
+            _acknowledge(batch, routing.sender, reused, item.verified.channel)
+        return
+    if item.flaw is not None and item.flaw not in REJECTABLE:
+        batch.later.append(_later(item.i, item.flaw, mid, 0 if item.flaw in ("expired", "reseal") else PACE))
+        return
+    try:
+        if item.flaw is not None or item.body is None or item.opened is None:
+            raise ProtocolError(item.flaw or "bad-body")
+        outcome = _apply(tx, ctx, batch, item, item.body, item.opened, now)
+    except ProtocolError as problem:
+        if problem.code not in REJECTABLE:
+            batch.later.append(_later(item.i, problem.code, mid, problem.after or PACE))
+            return
+        outcome = _Answer(mid, routing.jti, routing.cm, "rejected", now, None, problem.code)
+    _acknowledge(batch, routing.sender, outcome, item.verified.channel)
+
+
+def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -> _Answer | None:
+    for answer in batch.known.values():
+        if answer.jti == jti and answer in batch.acks.get(sender, ()):
+            return answer
+    row = tx.execute(
+        "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ? ORDER BY prob IS 'jti-reuse' LIMIT 1",
+        (sender, jti),
+    ).fetchone()
+    return _Answer(*row) if row else None
+
+
+def _acknowledge(batch: _Batch, sender: str, answer: _Answer, channel: Channel) -> None:
+    batch.acks.setdefault(sender, []).append(answer)
+    batch.known[answer.mid] = answer
+    batch.channels[sender] = max(channel, batch.channels.get(sender, NOTHING_HELD))
+
+
+def _apply(
+    tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived, body: Body, opened: Opened, now: int
+) -> _Answer:
+    routing, mid = item.verified.routing, item.verified.mid
+    if isinstance(body, HeadBody):
+        keep_head(tx, routing.sender, body.note, now)
+        return _Answer(mid, routing.jti, routing.cm, "processed", now, None, None)
+    leg, writer = _place(tx, ctx, routing.sender, body, now)
+    _refuse_other_content(tx, leg, writer, body, routing.cm)
+    _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
+    folded = refold(tx, leg.leg, now)
+    batch.legs[leg.leg] = None
+    applied = folded.s_count if writer == "S" else folded.r_count
+    if body.n > applied:
+        return _Answer(mid, routing.jti, routing.cm, "stored", now, None, None)
+    h = folded.r_count if writer == "S" else folded.s_count
+    if applied > body.n:
+        _advance(tx, batch, routing.sender, leg.leg, writer, body.n, applied, h)
+    return _Answer(mid, routing.jti, routing.cm, "processed", now, h, None)
+
+
+def _place(tx: sqlite3.Connection, ctx: Context, sender: str, body: EventBody, now: int) -> tuple[LegRow, str]:
+    """The leg an event belongs to and which log of it; a leg begins with whatever of S arrives first."""
+    leg = leg_row(tx, body.leg)
+    if leg is None:
+        if body.ev in RECEIVER_KINDS:
+            # We never offered this leg, or we lost it: a restored store must not end its peer's events.
+            raise_alarm(tx, now, "restored", sender, body.leg, body.n)
+            raise ProtocolError("restored", after=3600)
+        return _new_leg(tx, ctx, sender, body, now), "S"
+    if leg.peer != sender or leg.side == "L":
+        raise ProtocolError("not-your-leg", field="leg")
+    return leg, "R" if leg.side == "S" else "S"
+
+
+def _new_leg(tx: sqlite3.Connection, ctx: Context, sender: str, body: EventBody, now: int) -> LegRow:
+    row = LegRow(
+        body.leg, "R", sender, body.leg, "none", 0, 0, "", "", now, now, None, None, None, None, None, None, None, None
+    )
+    insert_leg(tx, row)
+    return row
+
+
+def _describe_offer(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, now: int) -> None:
+    """The columns lists are sorted by; `stored_at` is when the offer was first durable here."""
+    offer = body.offer
+    if not offer:
+        return
+    due = deadlines(ctx, ctx.me, offer.urgency, now)
+    linked = offer.linked_from if isinstance(offer.linked_from, str) else None
+    parent = offer.parent if isinstance(offer.parent, str) else None
+    desk = offer.desk if isinstance(offer.desk, str) else None
+    tx.execute(
+        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?, parent = ?,"
+        " linked_from = ? WHERE leg = ?",
+        (offer.referral, offer.urgency, now, due.ack_by, due.respond_by, desk, parent, linked, leg.leg),
+    )
+
+
+def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str) -> None:
+    """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6)."""
+    for kind, held_cm, voids in tx.execute(
+        "SELECT kind, cm, voids FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg.leg, writer, body.n)
+    ):
+        if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
+            continue
+        raise ProtocolError("restored", field="n", after=3600)
+
+
+def _store_event(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    leg: LegRow,
+    writer: str,
+    body: EventBody,
+    opened: Opened,
+    e: str,
+    cm: str,
+    now: int,
+) -> None:
+    key = ctx.case_keys.obtain(tx, leg.case_id)
+    sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{body.n}|{body.jti}", opened.salt + opened.body)
+    reason = body.reason if isinstance(body.reason, str) else None
+    outcome = body.outcome if isinstance(body.outcome, str) else None
+    voids = body.void if isinstance(body.void, str) else None
+    by_code = body.by if isinstance(body.by, str) else None
+    insert_event(
+        tx,
+        Entry(
+            leg.leg,
+            writer,
+            body.n,
+            body.jti,
+            body.ev,
+            body.seen,
+            reason,
+            outcome,
+            cm,
+            voids,
+            now,
+            by_code,
+            e,
+            sealed,
+            None,
+        ),
+    )
+    if body.ev == "offer" and body.n == 1 and leg.side == "R":
+        _describe_offer(tx, ctx, leg, body, now)
+
+
+def _advance(
+    tx: sqlite3.Connection, batch: _Batch, sender: str, leg: str, writer: str, n: int, applied: int, h: int
+) -> None:
+    """Events that waited behind the gap just closed are `processed` now: said again, in this batch's receipt."""
+    for jti in tx.execute(
+        "SELECT jti FROM event WHERE leg = ? AND writer = ? AND n > ? AND n <= ?", (leg, writer, n, applied)
+    ).fetchall():
+        rows = tx.execute(
+            "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ? AND k = 'stored'",
+            (sender, jti[0]),
+        ).fetchall()
+        for row in rows:
+            batch.acks.setdefault(sender, []).append(_Answer(*row)._replace(k="processed", h=h))
+        for mine in [a for a in batch.acks.get(sender, ()) if a.jti == jti[0] and a.k == "stored"]:
+            batch.acks[sender].remove(mine)
+            batch.acks[sender].append(mine._replace(k="processed", h=h))
+
+
+def _sign(
+    tx: sqlite3.Connection, ctx: Context, sender: str, acks: Sequence[_Answer], channel: Channel
+) -> tuple[int, str, str]:
+    now = ctx.clock.now()
+    held = _raise_high_water(tx, sender, channel, now)
+    receipt = Receipt(
+        net=ctx.net, sender=ctx.me, to=sender, at=now, hw=str(held), acks=[_ack(answer) for answer in acks]
+    )
+    raw = sign_receipt(ctx.keys.signing, receipt)
+    cursor = tx.execute("INSERT INTO receipt (own, peer, at, raw) VALUES (1, ?, ?, ?)", (sender, now, raw))
+    number = int(cursor.lastrowid or 0)
+    tx.executemany(
+        "INSERT INTO inbox (mid, sender, jti, cm, st, k, h, prob, receipt) VALUES (?,?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (mid) DO UPDATE SET k = excluded.k, h = excluded.h, receipt = excluded.receipt",
+        [(a.mid, sender, a.jti, a.cm, a.st, a.k, a.h, a.prob, number) for a in acks],
+    )
+    return number, sender, raw
+
+
+def _ack(answer: _Answer) -> Ack:
+    ack = Ack(answer.mid, answer.k, answer.st)
+    if answer.h is not None:
+        ack = Ack(answer.mid, answer.k, answer.st, answer.h)
+    return ack if answer.prob is None else Ack(answer.mid, answer.k, answer.st, prob=answer.prob)
+
+
+def _raise_high_water(tx: sqlite3.Connection, sender: str, channel: Channel, now: int) -> Channel:
+    row = tx.execute(
+        "INSERT INTO peer (node, hw_epoch, hw_seq, heard_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (node) DO UPDATE SET"
+        " hw_seq = CASE WHEN (?2, ?3) > (hw_epoch, hw_seq) THEN ?3 ELSE hw_seq END, hw_epoch = MAX(hw_epoch, ?2),"
+        " heard_at = ?4, k = 0, next_at = 0, failing_since = NULL RETURNING hw_epoch, hw_seq",
+        (sender, channel.epoch, channel.seq, now),
+    ).fetchone()
+    return Channel(*row)
+
+
+def keep_head(tx: sqlite3.Connection, peer: str, note: str, now: int) -> None:
+    """A peer's view of the log, kept for comparison with ours (PROTOCOL §5)."""
+    tx.execute(
+        "INSERT INTO peer_head (node, note, at) VALUES (?, ?, ?)"
+        " ON CONFLICT (node) DO UPDATE SET note = excluded.note, at = excluded.at",
+        (peer, note, now),
+    )

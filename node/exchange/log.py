@@ -1,0 +1,94 @@
+"""The two logs of a leg in the store: reading them, appending to them, folding them. Not what travels."""
+
+import sqlite3
+from typing import NamedTuple
+
+from protocol.referral import Event, Leg, fold
+
+_COLUMNS = "leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by," \
+    " respond_by, alarm_at, desk_from, desk_to, parent, linked_from"  # fmt: skip
+
+
+class LegRow(NamedTuple):
+    """One row of `leg`."""
+
+    leg: str
+    side: str
+    peer: str
+    case_id: str
+    state: str
+    s_count: int
+    r_count: int
+    referral: str
+    urgency: str
+    created: int
+    changed: int
+    stored_at: int | None
+    ack_by: int | None
+    respond_by: int | None
+    alarm_at: int | None
+    desk_from: str | None
+    desk_to: str | None
+    parent: str | None
+    linked_from: str | None
+
+
+class Entry(NamedTuple):
+    """One row of `event`, as written: the skeleton, the outer signature, salt and body sealed at rest."""
+
+    leg: str
+    writer: str
+    n: int
+    jti: str
+    kind: str
+    seen: int
+    reason: str | None
+    outcome: str | None
+    cm: str
+    voids: str | None
+    at: int
+    by_code: str | None
+    e: str
+    sealed: bytes
+    mid: str | None
+
+
+def leg_row(db: sqlite3.Connection, leg: str) -> LegRow | None:
+    """The leg, or None."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM leg WHERE leg = ?", (leg,)).fetchone()
+    return LegRow(*row) if row else None
+
+
+def insert_leg(tx: sqlite3.Connection, row: LegRow) -> None:
+    """A new leg."""
+    tx.execute(f"INSERT INTO leg ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+
+
+def insert_event(tx: sqlite3.Connection, entry: Entry) -> None:
+    """Appends to a log; the caller folds afterwards."""
+    tx.execute(
+        "INSERT INTO event (leg, writer, n, jti, kind, seen, reason, outcome, cm, voids, at, by_code, e, sealed, mid)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        entry,
+    )
+
+
+def logs(db: sqlite3.Connection, leg: str) -> tuple[list[Event], list[Event]]:
+    """(S's log, R's log) as held, in order of n; voids and what they name both included."""
+    s_log: list[Event] = []
+    r_log: list[Event] = []
+    for row in db.execute(
+        "SELECT writer, n, kind, seen, reason, outcome, cm, voids FROM event WHERE leg = ? ORDER BY n, rowid", (leg,)
+    ):
+        (s_log if row[0] == "S" else r_log).append(Event(*row))
+    return s_log, r_log
+
+
+def refold(tx: sqlite3.Connection, leg: str, now: int) -> Leg:
+    """Folds what is held and writes the result beside the leg."""
+    folded = fold(*logs(tx, leg))
+    tx.execute(
+        "UPDATE leg SET state = ?, s_count = ?, r_count = ?, changed = ? WHERE leg = ?",
+        (folded.state, folded.s_count, folded.r_count, now, leg),
+    )
+    return folded

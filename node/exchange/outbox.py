@@ -1,0 +1,270 @@
+"""Writing events and getting them acknowledged: the sender's half. Commands inside a transaction; nothing is sent here.
+
+The outbox row and the event are written together, before the screen says "inviata". A sealing ends by a signed
+`processed` or `rejected` of the recipient; expiry and lost keys end a sealing, never an event (PROTOCOL §2, §3).
+"""
+
+import sqlite3
+from typing import Final, NamedTuple
+
+import msgspec
+
+from node.context import Context
+from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
+from protocol.deadline import Deadlines, deadline
+from protocol.envelope import commitment, make_envelope
+from protocol.errors import ProtocolError
+from protocol.limits import LIFETIME_MAX
+from protocol.names import Channel
+from protocol.referral import fold
+from schemas.bodies import Body, EventBody
+from schemas.wire import Ack, Receipt
+
+CLOCK_TOLERANCE: Final = 300  # seconds off beyond which no new event is written (PROTOCOL §1)
+URGENT: Final = frozenset({"UR-PIS", "UR-PUA24"})
+_encoder = msgspec.json.Encoder()
+
+
+class Written(NamedTuple):
+    """What a write left behind: the event's number, its sealing (None when both logs are local)."""
+
+    n: int
+    jti: str
+    mid: str | None
+
+
+def write_event(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
+    """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds and checks rights.
+
+    `content` is complete: leg, n, seen, ev. Raises unknown-recipient, suspended.
+    """
+    now = ctx.clock.now()
+    raw = _encoder.encode(content)
+    salt = ctx.dice.bytes(32)
+    key = ctx.case_keys.obtain(tx, leg.case_id)
+    sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{content.n}|{content.jti}", salt + raw)
+    reason, outcome = _code(content.reason), _code(content.outcome)
+    e, mid = "", None
+    if leg.side != "L":
+        urgent = leg.urgency in URGENT
+        e, mid = send_body(tx, ctx, leg.peer, content, salt, raw, place=(leg.leg, writer, content.n), urgent=urgent)
+    entry = Entry(
+        leg.leg, writer, content.n, content.jti, content.ev, content.seen, reason, outcome, commitment(salt, raw),
+        _code(content.void), now, _code(content.by), e, sealed, mid,
+    )  # fmt: skip
+    insert_event(tx, entry)
+    return Written(content.n, content.jti, mid)
+
+
+def send_body(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    dest: str,
+    body: Body,
+    salt: bytes,
+    raw: bytes,
+    *,
+    place: tuple[str, str, int] | None,
+    urgent: bool,
+) -> tuple[str, str]:
+    """Seals a body to a member and leaves it to be sent; returns (outer signature, mid)."""
+    now = ctx.clock.now()
+    recipient = ctx.sealing_public(dest, now)
+    exp = now + LIFETIME_MAX
+    made = make_envelope(
+        suite=ctx.suite, signing_key=ctx.keys.signing, recipient=recipient,
+        net=ctx.net, jti=body.jti, sender=ctx.me, to=dest, iat=now, exp=exp,
+        ch=Channel(ctx.epoch(tx), _next_seq(tx, dest)), mv=ctx.membership.version,
+        salt=salt, body=raw, ephemeral_seed=ctx.dice.bytes(32), nonce=ctx.dice.bytes(12),
+    )  # fmt: skip
+    leg, writer, n = place or (None, None, None)
+    tx.execute(
+        "INSERT INTO outgoing (mid, jti, leg, writer, n, dest, e, s, kid, exp, urgent, next_at)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (made.mid, body.jti, leg, writer, n, dest, made.e, made.s, recipient.kid, exp, urgent, now),
+    )
+    return made.e, made.mid
+
+
+def _next_seq(tx: sqlite3.Connection, dest: str) -> int:
+    row = tx.execute(
+        "INSERT INTO peer (node, seq) VALUES (?, 1) ON CONFLICT (node) DO UPDATE SET seq = seq + 1 RETURNING seq",
+        (dest,),
+    ).fetchone()
+    return int(row[0])
+
+
+def _code(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+# -- acknowledgements
+
+
+def apply_receipt(tx: sqlite3.Connection, ctx: Context, receipt: Receipt, raw: str) -> list[str]:
+    """Takes in a verified receipt addressed to us; returns the legs it changed. Repetition changes nothing."""
+    now = ctx.clock.now()
+    changed: list[str] = []
+    kept: int | None = None
+    tx.execute(
+        "UPDATE peer SET k = 0, next_at = 0, failing_since = NULL, heard_at = ? WHERE node = ?", (now, receipt.sender)
+    )
+    for ack in receipt.acks:
+        row = tx.execute(
+            "SELECT jti, leg, writer, n FROM outgoing WHERE mid = ? AND dest = ?", (ack.mid, receipt.sender)
+        ).fetchone()
+        if row is None:
+            continue
+        if kept is None:
+            kept = _keep_receipt(tx, receipt, raw)
+        jti, leg, writer, n = row
+        _apply_ack(tx, ctx, ack, jti, leg, writer, n, now)
+        if leg is not None:
+            changed.append(leg)
+    return changed
+
+
+def _keep_receipt(tx: sqlite3.Connection, receipt: Receipt, raw: str) -> int:
+    cursor = tx.execute(
+        "INSERT INTO receipt (own, peer, at, raw) VALUES (0, ?, ?, ?)", (receipt.sender, receipt.at, raw)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _apply_ack(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    ack: Ack,
+    jti: str,
+    leg: str | None,
+    writer: str | None,
+    n: int | None,
+    now: int,
+) -> None:
+    h = ack.h if isinstance(ack.h, int) else None
+    prob = ack.prob if isinstance(ack.prob, str) else None
+    if ack.k == "stored":
+        tx.execute("UPDATE outgoing SET stored = ? WHERE jti = ?", (ack.st, jti))
+    else:
+        tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
+    if leg is None or writer is None or n is None:
+        return
+    tx.execute(
+        "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?",
+        (ack.k, ack.st, h, prob, leg, writer, n, jti),
+    )
+    if n == 1 and writer == "S" and ack.k != "rejected":
+        _offer_arrived(tx, ctx, leg, ack.st)
+    if ack.k == "rejected":
+        _rejected(tx, ctx, leg, writer, n, jti, now)
+
+
+def _offer_arrived(tx: sqlite3.Connection, ctx: Context, leg: str, stored_at: int) -> None:
+    row = leg_row(tx, leg)
+    if row is None or row.stored_at is not None:
+        return
+    due = deadlines(ctx, row.peer, row.urgency, stored_at)
+    tx.execute(
+        "UPDATE leg SET stored_at = ?, ack_by = ?, respond_by = ? WHERE leg = ?",
+        (stored_at, due.ack_by, due.respond_by, leg),
+    )
+
+
+def deadlines(ctx: Context, receiver: str, urgency: str, stored_at: int) -> Deadlines:
+    """Both ends compute the same: the calendar is that of the receiver's comune."""
+    return deadline(urgency, stored_at, ctx.calendar_of(receiver))
+
+
+def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: int, jti: str, now: int) -> None:
+    """An event that was rejected never entered the peer's log: a `void` replaces it (PROTOCOL §6)."""
+    row = leg_row(tx, leg)
+    event = tx.execute(
+        "SELECT kind, seen, cm FROM event WHERE leg = ? AND writer = ? AND n = ? AND jti = ?", (leg, writer, n, jti)
+    ).fetchone()
+    if row is None or event is None:
+        return
+    kind, seen, cm = event
+    raise_alarm(tx, now, "rejected", row.peer, leg, n)
+    if kind == "void":  # a refused replacement cannot be replaced: people telephone
+        return
+    body = EventBody(
+        net=ctx.net, sender=ctx.me, to=row.peer, jti=ctx.dice.uuid4(), leg=leg, n=n, seen=seen, ev="void", void=cm
+    )
+    if kind == "offer":  # nobody holds this leg: the void stays here and the leg ends as undeliverable
+        write_event(tx, ctx, row._replace(side="L"), writer, body)
+    else:
+        write_event(tx, ctx, row, writer, body)
+    refold(tx, leg, now)
+
+
+def raise_alarm(tx: sqlite3.Connection, now: int, code: str, node: str | None, leg: str | None, n: int | None) -> None:
+    """Leaves a content-free note for people, once."""
+    tx.execute(
+        "INSERT INTO alarm (at, code, node, leg, n) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
+        (now, code, node, leg, n),
+    )
+
+
+# -- sealing again
+
+
+def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
+    """Seals the same salt and body again (new mid, ch, exp) while the leg is open and the peer a member.
+
+    Returns the new mid, or None when there is nothing to do any more. The old row stays without its sealed part:
+    a receipt for it may still come.
+    """
+    row = tx.execute("SELECT jti, leg, writer, n, dest, urgent, s FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+    if row is None or row[6] is None:
+        return None
+    jti, leg, writer, n, dest, urgent, _ = row
+    tx.execute("UPDATE outgoing SET s = NULL, next_at = NULL WHERE mid = ?", (mid,))
+    if leg is None:  # a message outside referrals is made anew by whoever wanted it
+        tx.execute("DELETE FROM outgoing WHERE mid = ?", (mid,))
+        return None
+    held = leg_row(tx, leg)
+    stored = tx.execute(
+        "SELECT sealed FROM event WHERE leg = ? AND writer = ? AND n = ? AND jti = ?", (leg, writer, n, jti)
+    ).fetchone()
+    if held is None or stored is None or stored[0] is None:
+        return None
+    plain = ctx.case_keys.open(ctx.case_keys.obtain(tx, held.case_id), f"{leg}|{writer}|{n}|{jti}", stored[0])
+    salt, raw = plain[:32], plain[32:]
+    body = msgspec.json.decode(raw, type=EventBody)
+    e, new_mid = send_body(tx, ctx, dest, body, salt, raw, place=(leg, writer, n), urgent=bool(urgent))
+    tx.execute(
+        "UPDATE event SET e = ?, mid = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?",
+        (e, new_mid, leg, writer, n, jti),
+    )
+    return new_mid
+
+
+def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
+    """Seals again what expired, and what is sealed to a key its recipient no longer lists. Returns how many."""
+    now = ctx.clock.now()
+    done = 0
+    rows = tx.execute("SELECT mid, dest, kid, exp, leg, n FROM outgoing WHERE s IS NOT NULL").fetchall()
+    for mid, dest, kid, exp, leg, n in rows:
+        if done >= limit:
+            break
+        if exp > now and kid in _listed_kids(ctx, dest):
+            continue
+        if exp <= now:
+            raise_alarm(tx, now, "expired", dest, leg, n)
+        try:
+            reseal(tx, ctx, mid)
+            done += 1
+        except ProtocolError as problem:
+            if problem.code not in ("unknown-recipient", "suspended", "not-a-member"):
+                raise
+    return done
+
+
+def _listed_kids(ctx: Context, dest: str) -> frozenset[str]:
+    member = ctx.membership.member(dest)
+    return frozenset(member.sealing_kids) if member else frozenset()
+
+
+def own_log_is_legal(tx: sqlite3.Connection, leg: str) -> bool:
+    """True when the fold of what is held overrules nothing of ours (used by tests and doctor)."""
+    return not fold(*logs(tx, leg)).overruled

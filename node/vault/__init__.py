@@ -1,0 +1,1 @@
+"""Encryption at rest and the access log. Nothing here travels."""
