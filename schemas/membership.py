@@ -172,7 +172,7 @@ class SealingKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class RoutesStatement(
     Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, rename={"since": "from"}
 ):
-    """The payload of `typ: raccordo-routes+jws`, compact, signed by the current signing key:
+    """The payload of `typ: raccordo-rts+jws`, compact, signed by the current signing key:
 
     {"net":"wVf…","node":"comune-tavullia","n":3,"from":1795259400,"urls":[],"relays":["bacheca","distretto"],
      "sealing":[{"x":"hSDw…","from":1795259400}],"iat":1795259400}
