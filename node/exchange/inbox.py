@@ -25,8 +25,8 @@ from protocol.envelope import (
     verify_outer,
 )
 from protocol.errors import ProtocolError
-from protocol.members import Membership
 from protocol.limits import BATCH_ITEMS
+from protocol.members import Membership
 from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS

@@ -11,7 +11,7 @@ import msgspec
 
 from node.context import Context
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
-from protocol.deadline import Deadlines, deadline
+from protocol.deadline import URGENCIES, Deadlines, deadline
 from protocol.envelope import commitment, make_envelope
 from protocol.errors import ProtocolError
 from protocol.limits import LIFETIME_MAX
@@ -172,7 +172,8 @@ def _offer_arrived(tx: sqlite3.Connection, ctx: Context, leg: str, stored_at: in
 
 def deadlines(ctx: Context, receiver: str, urgency: str, stored_at: int) -> Deadlines:
     """Both ends compute the same: the calendar is that of the receiver's comune."""
-    return deadline(urgency, stored_at, ctx.calendar_of(receiver))
+    known = urgency if urgency in URGENCIES else "UR-ORD"  # a newer vocabulary: the ordinary terms
+    return deadline(known, stored_at, ctx.calendar_of(receiver))
 
 
 def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: int, jti: str, now: int) -> None:

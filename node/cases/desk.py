@@ -1,0 +1,299 @@
+"""What a desk does with referrals: send, act on one, hand over inside the body, follow a redirect. Commands.
+
+Every command checks the operator's rights, the clock and the table, writes one event and folds. It never waits for
+anybody: what has to be sent lies in the outbox when it returns.
+"""
+
+import sqlite3
+from typing import Final, TypeVar, cast
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from node.cases import operators
+from node.context import Context, setting
+from node.exchange.log import LegRow, insert_leg, leg_row, logs, refold
+from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
+from node.vault import access
+from protocol.errors import ProtocolError
+from protocol.offers import check_codes, check_offer
+from protocol.referral import Kind, Leg, Writer, check_write, fold
+from schemas.bodies import Basis, EventBody, Offer
+
+T = TypeVar("T")
+PATRONATO: Final = "PT-PATRONATO"
+TAKES_IN_CHARGE: Final = "take-in-charge"
+
+
+class Refer(Struct, frozen=True, kw_only=True):
+    """A new referral: `to` a member, `offer` complete but for `case`, `as_` the operator's code."""
+
+    to: str
+    offer: Offer
+    as_: str
+    linked_from: str | None = None
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    """One step on a referral we are part of; `ev` is a kind of the table. At a hand-over `desk` says which side acts."""
+
+    leg: str
+    ev: str
+    as_: str
+    reason: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+    ref: str | None = None
+    to_node: str | None = None
+    of: str | None = None
+    when: int | None = None
+    offer: Offer | None = None
+    side: str | None = None
+
+
+class HandOver(Struct, frozen=True, kw_only=True):
+    """Passing a received case to another desk of the same body: same table, both logs local, counted as internal."""
+
+    leg: str
+    desk_to: str
+    as_: str
+    text: str | None = None
+
+
+class FollowRedirect(Struct, frozen=True, kw_only=True):
+    """The sender confirms a suggested recipient with the person; the basis has to cover the new one."""
+
+    leg: str
+    as_: str
+    to: str | None = None
+    basis: Basis | None = None
+
+
+class Done(Struct, frozen=True):
+    """What a command left: the leg, the number of the event written, the state after it."""
+
+    leg: str
+    n: int
+    state: str
+    case_id: str
+
+
+def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
+    """Offers a referral to another member. Raises to-self, unknown-recipient, incapable-recipient, basis-required…"""
+    operators.require(tx, request.as_, "offer")
+    _may_write(tx, ctx)
+    if request.to == ctx.me:
+        raise ProtocolError("to-self", field="to")
+    if ctx.membership.freshness(ctx.clock.now()) == "beyond":
+        raise ProtocolError("not-degraded")
+    member = ctx.membership.member(request.to)
+    if member is None or member.status == "ended":
+        raise ProtocolError("unknown-recipient", field="to", got=request.to)
+    check_offer(request.offer, member.caps)
+    leg = ctx.dice.uuid4()
+    return _open_leg(
+        tx, ctx, leg, "S", request.to, request.offer, request.as_, case_id=leg, parent=None, linked=request.linked_from
+    )
+
+
+def _open_leg(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    leg: str,
+    side: str,
+    peer: str,
+    offer: Offer,
+    as_: str,
+    *,
+    case_id: str,
+    parent: str | None,
+    linked: str | None,
+    desk_to: str | None = None,
+) -> Done:
+    now = ctx.clock.now()
+    told = deadlines(ctx, peer, offer.urgency, now)
+    stored = (now, told.ack_by, told.respond_by) if side == "L" else (None, None, None)
+    desk_from = offer.desk if isinstance(offer.desk, str) else None
+    insert_leg(
+        tx,
+        LegRow(leg, side, peer, case_id, "none", 0, 0, offer.referral, offer.urgency, now, now, *stored,
+               told.ack_by or told.respond_by, desk_from, desk_to, parent, linked),
+    )  # fmt: skip
+    operators.assign(tx, leg, as_, now)
+    if linked is not None and not isinstance(offer.linked_from, str):
+        offer = msgspec.structs.replace(offer, linked_from=linked)
+    body = EventBody(
+        net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, n=1, seen=0, ev="offer", by=as_, offer=offer
+    )
+    row = cast(LegRow, leg_row(tx, leg))
+    write_event(tx, ctx, row, "S", body)
+    state = refold(tx, leg, now).state
+    return Done(leg, 1, state, case_id)
+
+
+def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
+    """Writes one event of ours on a leg. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
+    leg = _leg(tx, request.leg)
+    operators.require(tx, request.as_, request.ev, leg.leg)
+    _may_write(tx, ctx)
+    writer = _writer(leg, request)
+    s_log, r_log = logs(tx, leg.leg)
+    held = fold(s_log, r_log)
+    check_write(held, writer, cast(Kind, request.ev))
+    _check_request(tx, ctx, leg, request, writer)
+    own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
+    body = EventBody(
+        net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=_next_n(tx, leg.leg, writer, own),
+        seen=theirs, ev=request.ev, by=request.as_, offer=_or_unset(request.offer), reason=_or_unset(request.reason),
+        outcome=_or_unset(request.outcome), text=_or_unset(request.text), ref=_or_unset(request.ref),
+        to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
+    )  # fmt: skip
+    write_event(tx, ctx, leg, writer, body)
+    now = ctx.clock.now()
+    after = refold(tx, leg.leg, now)
+    if request.ev == "open":
+        access.record(tx, access.Access(now, request.as_, "open", leg.case_id, leg.leg))
+    return Done(leg.leg, body.n, after.state, leg.case_id)
+
+
+def _next_n(tx: sqlite3.Connection, leg: str, writer: str, applied: int) -> int:
+    """Our own log has no gaps, so the next number follows the last one applied."""
+    top = tx.execute("SELECT MAX(n) FROM event WHERE leg = ? AND writer = ?", (leg, writer)).fetchone()[0] or 0
+    return max(int(top), applied) + 1
+
+
+def _or_unset(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _writer(leg: LegRow, request: Act) -> Writer:
+    if leg.side == "L":
+        if request.side not in ("S", "R"):
+            raise ProtocolError("bad-shape", field="side", expected="S or R")
+        return cast(Writer, request.side)
+    return cast(Writer, leg.side)
+
+
+def _check_request(tx: sqlite3.Connection, ctx: Context, leg: LegRow, request: Act, writer: Writer) -> None:
+    check_codes(request.ev, reason=request.reason, outcome=request.outcome, text=request.text)
+    me = ctx.membership.member(ctx.me)
+    if request.ev == "start" and (me is None or TAKES_IN_CHARGE not in me.caps):
+        raise ProtocolError("not-capable")
+    if request.ev == "redirect":
+        _check_redirect(ctx, request)
+    if request.ev == "amend":
+        _check_amend(ctx, leg, request)
+    if request.ev == "decline" and request.reason == "DR-DUP" and request.of is not None:
+        other = leg_row(tx, request.of)
+        if other is None or other.peer != leg.peer:
+            raise ProtocolError("not-your-leg", field="of")
+    if request.ev == "ask" and not request.text:
+        raise ProtocolError("bad-shape", field="text", expected="the question")
+    if request.ev == "lapse" and not _lapse_offered(tx, ctx, leg, request.reason):
+        raise ProtocolError("illegal-event", field="reason", got=request.reason)
+
+
+def _check_redirect(ctx: Context, request: Act) -> None:
+    target = ctx.membership.member(request.to_node or "")
+    if target is None or target.status != "active":
+        raise ProtocolError("unknown-recipient", field="to_node", got=request.to_node)
+    me = ctx.membership.member(ctx.me)
+    if me is not None and me.ptype == PATRONATO and target.ptype == PATRONATO:
+        raise ProtocolError("patronato-redirect", field="to_node")
+
+
+def _check_amend(ctx: Context, leg: LegRow, request: Act) -> None:
+    if request.offer is None:
+        raise ProtocolError("bad-shape", field="offer")
+    member = ctx.membership.member(leg.peer)
+    check_offer(request.offer, member.caps if member else ())
+
+
+def _lapse_offered(tx: sqlite3.Connection, ctx: Context, leg: LegRow, reason: str | None) -> bool:
+    """Only when the receiver left the network, or was silent past the policy number (PROTOCOL §6)."""
+    member = ctx.membership.member(leg.peer)
+    if reason == "left-network":
+        return member is None or member.status == "ended"
+    heard = tx.execute("SELECT heard_at FROM peer WHERE node = ?", (leg.peer,)).fetchone()
+    last = heard[0] if heard and heard[0] else leg.created
+    return ctx.clock.now() - int(last) > ctx.membership.policy.silent_days * 86400
+
+
+def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
+    """Opens an internal leg for the same case, linked to the one received. Never leaves this body."""
+    parent = _leg(tx, request.leg)
+    operators.require(tx, request.as_, "hand-over", parent.leg)
+    _may_write(tx, ctx)
+    if parent.side != "R":
+        raise ProtocolError("illegal-event", field="leg", expected="a received case")
+    offer = latest_offer(tx, ctx, parent)
+    changed = msgspec.structs.replace(offer, parent=parent.leg, description=request.text or offer.description)
+    return _open_leg(
+        tx, ctx, ctx.dice.uuid4(), "L", ctx.me, changed, request.as_,
+        case_id=parent.case_id, parent=parent.leg, linked=None, desk_to=request.desk_to,
+    )  # fmt: skip
+
+
+def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirect) -> Done:
+    """The sender's confirmation: a new leg linked to the redirected one. Consent given for another body is not enough."""
+    leg = _leg(tx, request.leg)
+    if leg.side != "S" or leg.state != "redirected":
+        raise ProtocolError("illegal-event", field="leg", expected="redirected", got=leg.state)
+    to = request.to or suggested_recipient(tx, ctx, leg)
+    offer = latest_offer(tx, ctx, leg)
+    basis = request.basis or offer.basis
+    if isinstance(basis, Basis) and isinstance(basis.consent_to, str) and basis.consent_to != to:
+        raise ProtocolError("basis-required", field="basis", expected=f"consent to {to}")
+    fresh = msgspec.structs.replace(offer, basis=basis)
+    return refer(tx, ctx, Refer(to=to, offer=fresh, as_=request.as_, linked_from=leg.leg))
+
+
+# -- reading
+
+
+def _leg(db: sqlite3.Connection, leg: str) -> LegRow:
+    row = leg_row(db, leg)
+    if row is None:
+        raise ProtocolError("unknown-case", got=leg)
+    return row
+
+
+def _may_write(db: sqlite3.Connection, ctx: Context) -> None:
+    if abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE:
+        raise ProtocolError("clock-wrong")
+
+
+def bodies(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> list[tuple[str, EventBody]]:
+    """(writer, body) of every event still readable, in order of writer and n."""
+    key = ctx.case_keys.obtain(db, leg.case_id)
+    rows = db.execute(
+        "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND sealed IS NOT NULL ORDER BY rowid", (leg.leg,)
+    )
+    return [
+        (
+            writer,
+            msgspec.json.decode(ctx.case_keys.open(key, f"{leg.leg}|{writer}|{n}|{jti}", sealed)[32:], type=EventBody),
+        )
+        for writer, n, jti, sealed in rows
+    ]
+
+
+def latest_offer(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> Offer:
+    """The offer as last amended."""
+    offers = [body.offer for _, body in bodies(db, ctx, leg) if body.offer]
+    if not offers:
+        raise ProtocolError("unknown-case", got=leg.leg)
+    return cast(Offer, offers[-1])
+
+
+def suggested_recipient(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> str:
+    """Whom the receiver of a redirected leg suggested."""
+    named = [body.to_node for _, body in bodies(db, ctx, leg) if body.ev == "redirect" and body.to_node]
+    if not named:
+        raise ProtocolError("unknown-recipient", field="to")
+    return str(named[-1])
+
+
+def folded(db: sqlite3.Connection, leg: str) -> Leg:
+    """The state of a leg from its events."""
+    return fold(*logs(db, leg))

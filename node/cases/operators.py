@@ -1,0 +1,101 @@
+"""Operators: local codes with a role, and what each role may do. Names of people are not kept here.
+
+Passwords and sessions come with the console; until then whoever holds the local token may act `--as` a code.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from node.runtime.migrations import script
+from protocol.errors import ProtocolError
+from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+from schemas.vocabularies import table
+
+MIGRATIONS = (
+    script(
+        "cases_001_operators",
+        """
+CREATE TABLE operator (code TEXT PRIMARY KEY, role TEXT NOT NULL, desk TEXT, active INTEGER NOT NULL DEFAULT 1,
+  added INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (leg, code)) WITHOUT ROWID;
+""",
+    ),
+)
+
+_DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
+_MANAGE: Final = frozenset({"operators", "assign", "publish", "import"})
+# What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
+# access-log. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
+RIGHTS: Final[Mapping[str, frozenset[str]]] = {
+    "RL-OPSPORT": _DESK | {"read", "hand-over", "import"},
+    "RL-COORDSPORT": _DESK | {"read", "hand-over"} | _MANAGE,
+    "RL-ASSOC": _DESK | {"start", "read", "hand-over"},
+    "RL-RESP": _DESK | {"start", "read", "hand-over", "access-log"} | _MANAGE,
+    "RL-VOLONT": _DESK | {"read"},
+    "RL-REFNODO": frozenset({"publish", "import"}),
+    "RL-TECNICO": frozenset({"operators"}),
+    "RL-DPO": frozenset({"access-log"}),
+    "RL-DISF": frozenset(),
+}
+ONLY_ASSIGNED: Final = frozenset({"RL-VOLONT"})
+
+
+class Operator(Struct, frozen=True):
+    """A code, its role (RL-…), the desk it sits at, whether it may still act."""
+
+    code: str
+    role: str
+    desk: str | None
+    active: bool
+
+
+def add(tx: sqlite3.Connection, code: str, role: str, desk: str | None, now: int) -> Operator:
+    """Adds or changes an operator. Raises unknown-code for a role that cannot act at a node."""
+    if role not in RIGHTS:
+        known = " ".join(sorted(set(table("roles")) & set(RIGHTS)))
+        raise ProtocolError("unknown-code", field="role", expected=known, got=role)
+    if not code or len(code) > 32 or not code.isprintable():
+        raise ProtocolError("bad-shape", field="code", expected="1 to 32 printable characters")
+    tx.execute(
+        "INSERT INTO operator (code, role, desk, active, added) VALUES (?,?,?,1,?)"
+        " ON CONFLICT (code) DO UPDATE SET role = excluded.role, desk = excluded.desk, active = 1",
+        (code, role, desk, now),
+    )
+    return Operator(code, role, desk, True)
+
+
+def disable(tx: sqlite3.Connection, code: str) -> None:
+    """The code can no longer act; what it signed stays valid."""
+    if tx.execute("UPDATE operator SET active = 0 WHERE code = ?", (code,)).rowcount == 0:
+        raise ProtocolError("unknown-operator", got=code)
+
+
+def everybody(db: sqlite3.Connection) -> list[Operator]:
+    """All codes, in order."""
+    rows = db.execute("SELECT code, role, desk, active FROM operator ORDER BY code")
+    return [Operator(code, role, desk, bool(active)) for code, role, desk, active in rows]
+
+
+def require(db: sqlite3.Connection, code: str, action: str, leg: str | None = None) -> Operator:
+    """The operator, if it may do `action` (on `leg`). Raises unknown-operator, role-forbidden."""
+    row = db.execute("SELECT code, role, desk, active FROM operator WHERE code = ?", (code,)).fetchone()
+    if row is None or not row[3]:
+        raise ProtocolError("unknown-operator", got=code)
+    operator = Operator(row[0], row[1], row[2], True)
+    if action not in RIGHTS[operator.role]:
+        raise ProtocolError("role-forbidden", field=action, got=operator.role)
+    if leg is not None and operator.role in ONLY_ASSIGNED and not _assigned(db, leg, code):
+        raise ProtocolError("role-forbidden", field=action, got=operator.role, expected="assigned")
+    return operator
+
+
+def assign(tx: sqlite3.Connection, leg: str, code: str, now: int) -> None:
+    """Gives a case to an operator; who sent a referral is assigned to it from the start."""
+    tx.execute("INSERT INTO assignment VALUES (?,?,?) ON CONFLICT DO NOTHING", (leg, code, now))
+
+
+def _assigned(db: sqlite3.Connection, leg: str, code: str) -> bool:
+    return db.execute("SELECT 1 FROM assignment WHERE leg = ? AND code = ?", (leg, code)).fetchone() is not None

@@ -1,0 +1,201 @@
+"""What a desk sees of its referrals: lists, and one case whole. Reading a case is logged; lists carry no person."""
+
+import sqlite3
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from node.cases import operators
+from node.cases.desk import bodies, folded
+from node.context import Context
+from node.exchange.log import LegRow, leg_row
+from node.vault import access
+from protocol.errors import ProtocolError
+from protocol.finality import is_final
+from protocol.referral import TERMINALS, Leg, Writer, allowed, has_gap
+from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
+from schemas.bodies import EventBody, Offer
+
+_UNFINISHED: Final = "', '".join(("offered", "opened", "asked", "accepted", "waiting", "in-charge", "cancel-requested"))
+
+
+class CaseLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One line of a list: codes, times, whose turn; no person."""
+
+    leg: str
+    case_id: str
+    side: str
+    peer: str
+    peer_name: str
+    state: str
+    code: str
+    words: str
+    referral: str
+    urgency: str
+    created: int
+    changed: int
+    ack_by: int | None = None
+    respond_by: int | None = None
+    late: bool = False
+    final: bool = True
+    linked_from: str | None = None
+    parent: str | None = None
+    desk_to: str | None = None
+
+
+class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One event of the line of time: who wrote it, what, when it was first durable here, how far it got."""
+
+    writer: str
+    n: int
+    ev: str
+    at: int
+    seen: int
+    by: str | None = None
+    delivery: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+    ref: str | None = None
+    when: int | None = None
+    to_node: str | None = None
+    overruled: bool = False
+
+
+class CaseView(Struct, frozen=True, kw_only=True):
+    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now."""
+
+    line: CaseLine
+    offer: Offer
+    steps: list[Step]
+    allowed: list[str]
+    pending_amendments: list[int]
+    next: str
+    frozen: bool
+
+
+def listing(
+    db: sqlite3.Connection, ctx: Context, *, side: str | None = None, late: bool = False, all_: bool = False
+) -> list[CaseLine]:
+    """Referrals of this body, what needs an answer first. `side`: R received, S sent, L internal."""
+    where = ["state != 'none'"]
+    if side:
+        where.append("side = :side")
+    if not all_:
+        where.append(f"state IN ('{_UNFINISHED}', 'redirected')")
+    rows = db.execute(
+        "SELECT leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by,"
+        " respond_by, alarm_at, desk_from, desk_to, parent, linked_from FROM leg WHERE " + " AND ".join(where) +
+        " ORDER BY COALESCE(respond_by, alarm_at, created), created, leg",
+        {"side": side},
+    ).fetchall()  # fmt: skip
+    lines = [_line(db, ctx, LegRow(*row)) for row in rows]
+    return [line for line in lines if line.late or not late]
+
+
+def _delivery(db: sqlite3.Connection, leg: LegRow) -> Delivery:
+    if leg.side != "S":
+        return "processed"
+    row = db.execute(
+        "SELECT k FROM event WHERE leg = ? AND writer = 'S' AND n = 1 ORDER BY rowid LIMIT 1", (leg.leg,)
+    ).fetchone()
+    return cast(Delivery, row[0]) if row and row[0] else "queued"
+
+
+def final(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> bool:
+    """Whether the terminal state shown can still change (PROTOCOL §6, Finality)."""
+    if leg.side != "S" or not held.is_terminal:
+        return held.is_terminal
+    acks = dict(
+        db.execute(
+            "SELECT n, h FROM event WHERE leg = ? AND writer = 'S' AND k = 'processed' AND h IS NOT NULL", (leg.leg,)
+        )
+    )
+    from node.exchange.log import logs
+
+    member = ctx.membership.member(leg.peer)
+    ended = member is None or member.status == "ended"
+    return is_final(held, "S", acks=acks, gap=has_gap(logs(db, leg.leg)[1]), peer_ended=ended)
+
+
+def _line(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> CaseLine:
+    held = folded(db, leg.leg)
+    is_settled = final(db, ctx, leg, held)
+    screen = display(held.state, _delivery(db, leg), final=is_settled or held.state not in PROVISIONAL)
+    now = ctx.clock.now()
+    member = ctx.membership.member(leg.peer)
+    return CaseLine(
+        leg=leg.leg, case_id=leg.case_id, side=leg.side, peer=leg.peer, peer_name=member.name if member else leg.peer,
+        state=held.state, code=screen.code, words=screen.title, referral=leg.referral, urgency=leg.urgency,
+        created=leg.created, changed=leg.changed, ack_by=leg.ack_by, respond_by=leg.respond_by,
+        late=_late(leg, held, now), final=is_settled or not held.is_terminal, linked_from=leg.linked_from,
+        parent=leg.parent, desk_to=leg.desk_to,
+    )  # fmt: skip
+
+
+def _late(leg: LegRow, held: Leg, now: int) -> bool:
+    """Not opened by the acknowledgement target, or not answered by the other; the sender counts from "inviata"."""
+    if held.state == "offered":
+        due = leg.ack_by or leg.alarm_at or leg.respond_by
+        return due is not None and now > due
+    return held.state in ("opened", "asked") and leg.respond_by is not None and now > leg.respond_by
+
+
+def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseView:
+    """The whole case; the opening is written to the access log in the same transaction."""
+    leg = leg_row(tx, leg_id)
+    if leg is None:
+        raise ProtocolError("unknown-case", got=leg_id)
+    operators.require(tx, as_, "read", leg_id)
+    access.record(tx, access.Access(ctx.clock.now(), as_, "read", leg.case_id, leg_id))
+    held = folded(tx, leg_id)
+    line = _line(tx, ctx, leg)
+    content = bodies(tx, ctx, leg)
+    screen = display(held.state, _delivery(tx, leg), final=line.final)
+    side: Writer = "S" if leg.side == "S" else "R"
+    return CaseView(
+        line=line,
+        offer=cast(Offer, [body.offer for _, body in content if body.offer][-1]),
+        steps=_steps(tx, leg_id, content, held),
+        allowed=sorted(allowed(held, side)),
+        pending_amendments=list(held.pending),
+        next=next_step(screen, side),
+        frozen=bool(held.frozen),
+    )
+
+
+def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]], held: Leg) -> list[Step]:
+    overruled = {(o.writer, o.n) for o in held.overruled}
+    extra = {
+        (writer, jti): (at, k)
+        for writer, jti, at, k in db.execute("SELECT writer, jti, at, k FROM event WHERE leg = ?", (leg,))
+    }
+    steps = []
+    for writer, body in content:
+        at, k = extra[writer, body.jti]
+        text = {name: getattr(body, name) for name in ("by", "reason", "outcome", "text", "ref", "when", "to_node")}
+        present = {name: value for name, value in text.items() if value is not msgspec.UNSET}
+        steps.append(
+            Step(
+                writer=writer,
+                n=body.n,
+                ev=body.ev,
+                at=at,
+                seen=body.seen,
+                delivery=k,
+                overruled=(writer, body.n) in overruled,
+                **present,
+            )  # fmt: skip
+        )
+    return steps
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """How many referrals are open, by side: what a status line says."""
+    marks = ", ".join("?" for _ in TERMINALS)
+    rows = db.execute(
+        f"SELECT side, COUNT(*) FROM leg WHERE state NOT IN ({marks}, 'none') GROUP BY side",
+        tuple(TERMINALS),
+    )
+    return {str(side): int(count) for side, count in rows}

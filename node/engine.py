@@ -1,0 +1,91 @@
+"""A body's engine: every command of the exchange in one place, deterministic, with four ports. No network, no waiting.
+
+The shell (node.app) and the simulator drive it alike: `prepare` outside the transaction, commands inside
+`Store.run`, parcels from `due` to the wire, answers back through `answered` or `failed`.
+"""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from node.cases import operators
+from node.context import Context
+from node.exchange import delivery, inbox, outbox, tables
+from node.mailbox import box
+from node.runtime.migrations import Migration
+from node.vault import access, case_keys
+from protocol.members import Membership
+from schemas.wire import DeliveryAnswer, Item
+
+MIGRATIONS: tuple[Migration, ...] = (
+    *case_keys.MIGRATIONS,
+    *access.MIGRATIONS,
+    *tables.MIGRATIONS,
+    *operators.MIGRATIONS,
+    *box.MIGRATIONS,
+)
+STORE_NAME = "raccordo.db"
+
+
+def store_path(data_dir: Path) -> Path:
+    """Where a body's one SQLite file lies."""
+    return data_dir / STORE_NAME
+
+
+class Exchange:
+    """Receiving, sending and settling for one body."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    def prepare(self, items: Sequence[Item], *, relayed: bool) -> tuple[Membership, list[inbox.Prepared]]:
+        """Verifies and opens outside the transaction, against the membership held now."""
+        held = self.ctx.membership
+        return held, inbox.prepare(self.ctx, items, membership=held, now=self.ctx.clock.now(), relayed=relayed)
+
+    def receive(
+        self,
+        tx: sqlite3.Connection,
+        items: Sequence[Item],
+        prepared: tuple[Membership, list[inbox.Prepared]],
+        *,
+        relayed: bool,
+    ) -> inbox.Received:
+        """Applies a batch; if the membership moved since `prepare`, it is verified again here."""
+        held, checked = prepared
+        if held is not self.ctx.membership:
+            _, checked = self.prepare(items, relayed=relayed)
+        return inbox.receive(tx, self.ctx, checked)
+
+    def due(
+        self, db: sqlite3.Connection, *, in_flight: Collection[str] = (), limit: int = 300
+    ) -> list[delivery.Parcel]:
+        """What to send now."""
+        now = self.ctx.clock.now()
+        return [
+            *delivery.due_receipts(db, self.ctx, now=now),
+            *delivery.due(db, self.ctx, now=now, in_flight=in_flight, limit=limit),
+        ]
+
+    def answered(
+        self,
+        tx: sqlite3.Connection,
+        parcel: delivery.Parcel,
+        answer: DeliveryAnswer,
+        prepared: tuple[Membership, list[inbox.Prepared]],
+    ) -> list[str]:
+        """Takes in the receipts of an answer (prepared like any other) and sets the pace of the rest."""
+        receipts = [item for item in prepared[1] if isinstance(item, inbox.Acknowledged)]
+        legs: dict[str, None] = {}
+        for item in receipts:
+            legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
+        delivery.answered(tx, self.ctx, parcel, answer)
+        return list(legs)
+
+    def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
+        """The route did not answer."""
+        delivery.failed(tx, self.ctx, parcel, retry_after=retry_after)
+
+    def tick(self, tx: sqlite3.Connection) -> int:
+        """Periodic: seals again what expired or was sealed to a key no longer listed."""
+        return outbox.reseal_stale(tx, self.ctx)
