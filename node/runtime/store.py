@@ -172,8 +172,8 @@ class Store:
         try:
             return query(self._conn)
         except sqlite3.Error as error:
-            if (code := _name(error)) == "internal":
-                raise
+            if (code := _name(error)) in ("internal", "store-settings"):
+                raise  # a fault of the query, which may have tried to write
             raise ProtocolError(code) from error
         finally:
             self._conn.execute("PRAGMA query_only=OFF")
