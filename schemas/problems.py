@@ -81,6 +81,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     # -- membership, log
     "members-expired": Problem(409, "later", "L'elenco degli aderenti è scaduto.", "the members document expired", "Verificare il collegamento con la bacheca d'Ambito."),
     "members-rollback": Problem(409, "never", "L'elenco degli aderenti è più vecchio di quello già noto.", "members version fell", "Avvisare l'ente capofila: possibile manomissione."),
+    "members-fork": Problem(409, "never", "Esistono due elenchi diversi degli aderenti con lo stesso numero.", "two members documents or statements of one number", "Avvisare l'ente capofila: possibile manomissione."),
     "root-chain": Problem(422, "never", "La catena delle radici non è valida.", "the root chain does not verify", "Avvisare l'ente capofila: possibile manomissione."),
     "root-expired": Problem(409, "later", "La radice della rete è scaduta.", "the root expired", "I garanti devono firmarne una nuova."),
     "threshold": Problem(422, "never", "Mancano firme di garanti.", "not enough distinct guarantor signatures", "Raccogliere le firme mancanti."),
