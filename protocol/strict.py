@@ -78,18 +78,16 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def _too_deep(value: object, max_depth: int) -> bool:
-    """Level by level, without recursion."""
+    """Level by level, without recursion: is there an array or object inside `max_depth` others?"""
     level = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         level = [
             child
             for node in level
             if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
         ]
-        if not level:
-            return False
-    return True
+    return any(isinstance(node, dict | list) for node in level)
 
 
 def scan(raw: bytes, *, max_bytes: int, max_depth: int = JSON_MAX_DEPTH) -> ScannedJson:
