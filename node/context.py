@@ -7,7 +7,7 @@ from node.runtime.ports import Clock, Keystore, Random
 from node.vault.case_keys import CaseKeys
 from protocol.calendar_it import Calendar
 from protocol.errors import ProtocolError
-from protocol.members import Membership
+from protocol.members import Member, Membership
 from protocol.suite import SealingKey, SealingPublic, SigningKey, Suite
 from protocol.territory import Territory
 from schemas.vocabularies import table
@@ -41,7 +41,6 @@ class Context:
         self.case_keys = CaseKeys(keystore.vault_key(), dice.bytes)
         self.territory = Territory.from_rows(table("comuni").values())
         self._membership: Membership | None = None
-        self._sealing_publics: dict[bytes, SealingPublic] = {}
 
     @property
     def membership(self) -> Membership:
@@ -53,7 +52,7 @@ class Context:
     @property
     def joined(self) -> bool:
         """True once we found ourselves in a verified members document."""
-        return self._membership is not None and self._membership.member(self.me) is not None
+        return self._membership is not None and self.me in self._membership.members
 
     def epoch(self, db: sqlite3.Connection) -> int:
         """Our channel epoch: 1 until a restore begins another."""
@@ -61,27 +60,31 @@ class Context:
 
     def sealing_public(self, node: str, now: int) -> SealingPublic:
         """The key to seal to for a member. Raises unknown-recipient, suspended, not-a-member."""
-        member = self.membership.member(node)
+        member = self.member(node)
         if member is None or member.status == "ended":
             raise ProtocolError("unknown-recipient", got=node)
         if member.status == "suspended":
             raise ProtocolError("suspended", got=node)
-        _, raw = self.membership.sealing_for(node, now)
-        if raw not in self._sealing_publics:
-            self._sealing_publics[raw] = self.suite.sealing_public(raw)
-        return self._sealing_publics[raw]
+        key = member.sealing_at(now)
+        if key is None:
+            raise ProtocolError("unknown-recipient", got=node, expected="a sealing key")
+        return key
+
+    def member(self, node: str) -> Member | None:
+        """The member of that id, whatever its status."""
+        return self.membership.members.get(node)
 
     def calendar_of(self, node: str) -> Calendar:
         """Holidays where a member sits: the patron day of its first comune, when it is known."""
-        member = self._membership.member(node) if self._membership else None
+        member = self.member(node) if self._membership else None
         home = member.territory[0] if member and member.territory else None
         return Calendar(patron=self.territory.patron(home) if home else None)
 
     def adopt(self, membership: Membership) -> None:
         """Called after the commit that stored the document."""
         self._membership = membership
-        if membership.comuni:
-            self.territory = Territory.from_rows(membership.comuni)
+        if membership.doc.comuni:
+            self.territory = Territory.from_rows(membership.doc.comuni)
 
     def reload_keys(self) -> None:
         """After a key was added to or retired from the keystore."""

@@ -35,7 +35,7 @@ class Refer(Struct, frozen=True, kw_only=True):
 
 
 class Act(Struct, frozen=True, kw_only=True):
-    """One step on a referral we are part of; `ev` is a kind of the table. At a hand-over `desk` says which side acts."""
+    """One step on a referral of ours; `ev` is a kind of the table. At a hand-over `side` says which desk acts."""
 
     leg: str
     ev: str
@@ -86,7 +86,7 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
         raise ProtocolError("to-self", field="to")
     if ctx.membership.freshness(ctx.clock.now()) == "beyond":
         raise ProtocolError("not-degraded")
-    member = ctx.membership.member(request.to)
+    member = ctx.member(request.to)
     if member is None or member.status == "ended":
         raise ProtocolError("unknown-recipient", field="to", got=request.to)
     check_offer(request.offer, member.caps)
@@ -112,12 +112,16 @@ def _open_leg(
 ) -> Done:
     now = ctx.clock.now()
     told = deadlines(ctx, peer, offer.urgency, now)
-    stored = (now, told.ack_by, told.respond_by) if side == "L" else (None, None, None)
-    desk_from = offer.desk if isinstance(offer.desk, str) else None
+    local = side == "L"
     insert_leg(
         tx,
-        LegRow(leg, side, peer, case_id, "none", 0, 0, offer.referral, offer.urgency, now, now, *stored,
-               told.ack_by or told.respond_by, desk_from, desk_to, parent, linked),
+        LegRow(
+            leg=leg, side=side, peer=peer, case_id=case_id, state="none", s_count=0, r_count=0,
+            referral=offer.referral, urgency=offer.urgency, created=now, changed=now, stored_at=now if local else None,
+            ack_by=told.ack_by if local else None, respond_by=told.respond_by if local else None,
+            alarm_at=told.ack_by or told.respond_by, desk_from=offer.desk if isinstance(offer.desk, str) else None,
+            desk_to=desk_to, parent=parent, linked_from=linked,
+        ),
     )  # fmt: skip
     operators.assign(tx, leg, as_, now)
     if linked is not None and not isinstance(offer.linked_from, str):
@@ -132,7 +136,7 @@ def _open_leg(
 
 
 def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
-    """Writes one event of ours on a leg. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
+    """Writes one event of ours. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
     leg = _leg(tx, request.leg)
     operators.require(tx, request.as_, request.ev, leg.leg)
     _may_write(tx, ctx)
@@ -176,7 +180,7 @@ def _writer(leg: LegRow, request: Act) -> Writer:
 
 def _check_request(tx: sqlite3.Connection, ctx: Context, leg: LegRow, request: Act, writer: Writer) -> None:
     check_codes(request.ev, reason=request.reason, outcome=request.outcome, text=request.text)
-    me = ctx.membership.member(ctx.me)
+    me = ctx.member(ctx.me)
     if request.ev == "start" and (me is None or TAKES_IN_CHARGE not in me.caps):
         raise ProtocolError("not-capable")
     if request.ev == "redirect":
@@ -194,10 +198,10 @@ def _check_request(tx: sqlite3.Connection, ctx: Context, leg: LegRow, request: A
 
 
 def _check_redirect(ctx: Context, request: Act) -> None:
-    target = ctx.membership.member(request.to_node or "")
+    target = ctx.member(request.to_node or "")
     if target is None or target.status != "active":
         raise ProtocolError("unknown-recipient", field="to_node", got=request.to_node)
-    me = ctx.membership.member(ctx.me)
+    me = ctx.member(ctx.me)
     if me is not None and me.ptype == PATRONATO and target.ptype == PATRONATO:
         raise ProtocolError("patronato-redirect", field="to_node")
 
@@ -205,13 +209,13 @@ def _check_redirect(ctx: Context, request: Act) -> None:
 def _check_amend(ctx: Context, leg: LegRow, request: Act) -> None:
     if request.offer is None:
         raise ProtocolError("bad-shape", field="offer")
-    member = ctx.membership.member(leg.peer)
+    member = ctx.member(leg.peer)
     check_offer(request.offer, member.caps if member else ())
 
 
 def _lapse_offered(tx: sqlite3.Connection, ctx: Context, leg: LegRow, reason: str | None) -> bool:
     """Only when the receiver left the network, or was silent past the policy number (PROTOCOL §6)."""
-    member = ctx.membership.member(leg.peer)
+    member = ctx.member(leg.peer)
     if reason == "left-network":
         return member is None or member.status == "ended"
     heard = tx.execute("SELECT heard_at FROM peer WHERE node = ?", (leg.peer,)).fetchone()
@@ -235,7 +239,7 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
 
 
 def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirect) -> Done:
-    """The sender's confirmation: a new leg linked to the redirected one. Consent given for another body is not enough."""
+    """The sender's confirmation: a new, linked leg. Consent given for another body is not enough."""
     leg = _leg(tx, request.leg)
     if leg.side != "S" or leg.state != "redirected":
         raise ProtocolError("illegal-event", field="leg", expected="redirected", got=leg.state)
@@ -280,10 +284,10 @@ def bodies(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> list[tuple[str,
 
 def latest_offer(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> Offer:
     """The offer as last amended."""
-    offers = [body.offer for _, body in bodies(db, ctx, leg) if body.offer]
+    offers = [body.offer for _, body in bodies(db, ctx, leg) if isinstance(body.offer, Offer)]
     if not offers:
         raise ProtocolError("unknown-case", got=leg.leg)
-    return cast(Offer, offers[-1])
+    return offers[-1]
 
 
 def suggested_recipient(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> str:

@@ -114,7 +114,7 @@ def final(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> bool:
     )
     from node.exchange.log import logs
 
-    member = ctx.membership.member(leg.peer)
+    member = ctx.member(leg.peer)
     ended = member is None or member.status == "ended"
     return is_final(held, "S", acks=acks, gap=has_gap(logs(db, leg.leg)[1]), peer_ended=ended)
 
@@ -124,7 +124,7 @@ def _line(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> CaseLine:
     is_settled = final(db, ctx, leg, held)
     screen = display(held.state, _delivery(db, leg), final=is_settled or held.state not in PROVISIONAL)
     now = ctx.clock.now()
-    member = ctx.membership.member(leg.peer)
+    member = ctx.member(leg.peer)
     return CaseLine(
         leg=leg.leg, case_id=leg.case_id, side=leg.side, peer=leg.peer, peer_name=member.name if member else leg.peer,
         state=held.state, code=screen.code, words=screen.title, referral=leg.referral, urgency=leg.urgency,
@@ -156,7 +156,7 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
     side: Writer = "S" if leg.side == "S" else "R"
     return CaseView(
         line=line,
-        offer=cast(Offer, [body.offer for _, body in content if body.offer][-1]),
+        offer=[body.offer for _, body in content if isinstance(body.offer, Offer)][-1],
         steps=_steps(tx, leg_id, content, held),
         allowed=sorted(allowed(held, side)),
         pending_amendments=list(held.pending),

@@ -38,14 +38,14 @@ class Parcel(NamedTuple):
     receipts: list[int]
 
 
-def routes_to(membership: Membership, dest: str) -> list[Route]:
+def routes_to(membership: Membership, dest: str, now: int) -> list[Route]:
     """Direct addresses first, then the relays the recipient lists, in its order; the empty list: nowhere to go yet."""
-    member = membership.member(dest)
+    member = membership.members.get(dest)
     if member is None:
         return []
-    urls = {relay.id: relay.url for relay in membership.relays}
-    direct = [Route(url, dest, False) for url in member.urls]
-    return direct + [Route(urls[name], name, True) for name in member.relays if name in urls]
+    urls = membership.relays
+    direct = [Route(url, dest, False) for url in member.urls(now)]
+    return direct + [Route(urls[name], name, True) for name in member.relays(now) if name in urls]
 
 
 def due(db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection[str], limit: int) -> list[Parcel]:
@@ -64,8 +64,8 @@ def due(db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection
 def _due_for(
     db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int
 ) -> list[Parcel]:
-    routes = routes_to(ctx.membership, dest)
-    member = ctx.membership.member(dest)
+    routes = routes_to(ctx.membership, dest, now)
+    member = ctx.member(dest)
     if not routes or member is None or member.status != "active":
         return []
     pace = db.execute("SELECT k, next_at FROM peer WHERE node = ?", (dest,)).fetchone() or (0, 0)
@@ -79,12 +79,11 @@ def _due_for(
     for mid, e, s, route in rows:
         if mid not in in_flight:
             by_route.setdefault(route % len(routes), []).append((mid, Item(e=e, s=s)))
-    parcels = [
+    return [
         Parcel(dest, routes[index], [item for _, item in chunk], [mid for mid, _ in chunk], [])
         for index, pairs in by_route.items()
         for chunk in _batches(pairs[:1] if failing else pairs[:limit])
     ]
-    return parcels
 
 
 def _batches(pairs: Sequence[tuple[str, Item]]) -> Iterable[list[tuple[str, Item]]]:
@@ -113,7 +112,7 @@ def due_receipts(db: sqlite3.Connection, ctx: Context, *, now: int) -> list[Parc
     for number, dest, route, raw in rows:
         grouped.setdefault((dest, route), []).append((number, raw))
     for (dest, route), pairs in grouped.items():
-        routes = routes_to(ctx.membership, dest)
+        routes = routes_to(ctx.membership, dest, now)
         if routes:
             chunk = pairs[:BATCH_ITEMS]
             items = [Item(r=raw) for _, raw in chunk]
@@ -182,7 +181,7 @@ def _wait(tx: sqlite3.Connection, mid: str, until: int) -> None:
 def failed(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, *, retry_after: int | None) -> None:
     """The route refused or was silent: the next one at once; after the last, the destination waits."""
     now = ctx.clock.now()
-    count = max(len(routes_to(ctx.membership, parcel.dest)), 1)
+    count = max(len(routes_to(ctx.membership, parcel.dest, now)), 1)
     if parcel.receipts:
         _receipts_failed(tx, ctx, parcel, count, now)
     exhausted = False
@@ -231,4 +230,4 @@ def _receipts_failed(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, count
 
 
 def _delay(ctx: Context, k: int, cap: int) -> int:
-    return max(1, round(ctx.dice.uniform(0.5, 1.0) * min(cap, RETRY_FIRST * 2 ** min(k, 20))))
+    return int(max(1, round(ctx.dice.uniform(0.5, 1.0) * min(cap, RETRY_FIRST * 2 ** min(k, 20)))))

@@ -97,7 +97,7 @@ def _prepare(ctx: Context, i: int, item: Item, membership: Membership, now: int,
 
 def _open(ctx: Context, i: int, e: str, s: str, membership: Membership, now: int, relayed: bool) -> Prepared:
     verified = verify_outer(read_outer(e, s), membership, net=ctx.net, me=ctx.me)
-    sender = membership.member(verified.routing.sender)
+    sender = membership.members.get(verified.routing.sender)
     if sender is None or sender.status == "ended" or (sender.status == "suspended" and not relayed):
         code = "suspended" if sender is not None and sender.status == "suspended" else "not-a-member"
         return Turned(i, code, verified.mid, PACE)

@@ -262,8 +262,9 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
 
 
 def _listed_kids(ctx: Context, dest: str) -> frozenset[str]:
-    member = ctx.membership.member(dest)
-    return frozenset(member.sealing_kids) if member else frozenset()
+    member = ctx.member(dest)
+    stated = (member.routes, member.routes_next) if member else ()
+    return frozenset(key.kid for routes in stated if routes for _, _, key in routes.sealing)
 
 
 def own_log_is_legal(tx: sqlite3.Connection, leg: str) -> bool:

@@ -68,20 +68,10 @@ def prepare(
     items: Sequence[Item], *, membership: Membership, net: str, caller: str, owner: str, relay: str, now: int
 ) -> list[ToKeep | Refused]:
     """Verifies before the transaction. Raises no-mailbox-here, not-a-member, suspended for the whole call."""
-    _check_pair(membership, caller, owner, relay)
-    return [_prepare(i, item, membership, net, caller, owner, now) for i, item in enumerate(items)]
-
-
-def _check_pair(membership: Membership, caller: str, owner: str, relay: str) -> None:
-    for node in (caller, owner):
-        member = membership.member(node)
-        if member is None or member.status == "ended":
-            raise ProtocolError("not-a-member", got=node)
-        if member.status == "suspended":
-            raise ProtocolError("suspended", got=node)
-    recipient = membership.member(owner)
-    if recipient is None or relay not in recipient.relays:
+    membership.active(caller)
+    if relay not in membership.active(owner).relays(now):
         raise ProtocolError("no-mailbox-here", got=owner)
+    return [_prepare(i, item, membership, net, caller, owner, now) for i, item in enumerate(items)]
 
 
 def _prepare(
@@ -190,8 +180,8 @@ def acknowledge(
             deleted += tx.execute(
                 "DELETE FROM post WHERE owner = ? AND mid = ? AND sender = ?", (owner, ack.mid, receipt.to)
             ).rowcount
-        sender = membership.member(receipt.to)
-        if sender is not None and relay in sender.relays and receipt.to != owner:
+        sender = membership.members.get(receipt.to)
+        if sender is not None and relay in sender.relays(now) and receipt.to != owner:
             item = ToKeep(index, None, None, None, raw, now + RECEIPT_KEPT)
             if _keep(tx, item, owner, receipt.to, now):
                 filed.append(index)
