@@ -35,10 +35,9 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1000
     connections_per_address: int = 64
     in_flight: int = 256  # calls being answered, long polls apart; above it `busy`, so that an overload sheds
+    linger_seconds: float = 2  # after a refusal, for the rest of the body, so that the sender reads the answer
     drain_seconds: float = 5  # at a stop, for the calls being answered
 
-
-_LINGER_SECONDS: Final = 2.0  # after a refusal, for the rest of the body, so that the sender reads the answer
 
 # Errors that aiohttp itself raises, by status.
 _AIOHTTP_CODES: Final[dict[int, str]] = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -128,7 +127,11 @@ async def listen(app: web.Application, host: str, port: int) -> Listener:
     """Serve `app` at an address with the connection guard. Raises OSError when the address is taken."""
     service = app[_SERVICE]
     limits = service.limits
-    settings = {"keepalive_timeout": limits.keepalive_seconds, "lingering_time": _LINGER_SECONDS, "access_log": None}
+    settings = {
+        "keepalive_timeout": limits.keepalive_seconds,
+        "lingering_time": limits.linger_seconds,
+        "access_log": None,
+    }
     runner = web.AppRunner(app, shutdown_timeout=limits.drain_seconds, handle_signals=False)
     await runner.setup()
     manager = runner.server

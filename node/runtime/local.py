@@ -9,6 +9,7 @@ to be loopback, an Origin is refused, the token is compared in constant time.
 import hmac
 import http.client
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ COMMAND_MAX: Final = 32 * 1024 * 1024  # a spreadsheet
 CommandHandler = Callable[[bytes], Awaitable[bytes]]
 
 _HOST: Final = "127.0.0.1"
-_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_HOST_HEADER: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -106,9 +107,7 @@ def local_routes(token: str, commands: Mapping[str, CommandHandler]) -> list[Rou
 
 def check_local(call_: Call, token: str) -> None:
     """Raises ProtocolError `forbidden` (a browser, or another host's name), `unauthenticated` (wrong token)."""
-    host = call_.headers.get("host", "")
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if name.lower() not in _HOSTS:
+    if _HOST_HEADER.fullmatch(call_.headers.get("host", "")) is None:
         raise ProtocolError("forbidden", field="host")
     if "origin" in call_.headers:
         raise ProtocolError("forbidden", field="origin")
