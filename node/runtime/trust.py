@@ -57,11 +57,13 @@ def advance(held: Trust, *, roots: Sequence[bytes] = (), members: bytes | None =
     return Trust(root, read_members(members, root, now, held.membership))
 
 
-def keep(tx: sqlite3.Connection, fresh: Trust, now: int) -> None:
-    """Stores what is new. Raises members-rollback when the disk holds a newer version than `fresh`."""
+def keep(tx: sqlite3.Connection, fresh: Trust, now: int, *, roots: Sequence[bytes] = ()) -> None:
+    """Stores what is new: the verified root steps `roots` after those held, and the members document.
+
+    Raises members-rollback when the disk holds a newer version than `fresh`.
+    """
     known = tx.execute("SELECT COALESCE(MAX(n), 0) FROM trusted_root").fetchone()[0]
-    if fresh.root.root.n > known:
-        tx.execute("INSERT OR IGNORE INTO trusted_root VALUES (?, ?)", (fresh.root.root.n, fresh.root.raw))
+    tx.executemany("INSERT INTO trusted_root VALUES (?, ?)", list(enumerate(roots, known + 1)))
     if fresh.membership is None:
         return
     newest = tx.execute("SELECT COALESCE(MAX(version), 0) FROM members_document").fetchone()[0]
@@ -72,11 +74,6 @@ def keep(tx: sqlite3.Connection, fresh: Trust, now: int) -> None:
             "INSERT INTO members_document VALUES (?, ?, ?)", (fresh.membership.version, fresh.membership.raw, now)
         )
         tx.execute("DELETE FROM members_document WHERE version < ?", (fresh.membership.version - 30,))
-
-
-def keep_roots(tx: sqlite3.Connection, raws: Sequence[bytes]) -> None:
-    """Stores verified root steps, from root-1 on."""
-    tx.executemany("INSERT OR IGNORE INTO trusted_root VALUES (?, ?)", list(enumerate(raws, 1)))
 
 
 def raw_roots(db: sqlite3.Connection, after: int = 0) -> list[bytes]:
