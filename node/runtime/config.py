@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args, get_type_hints
+from typing import Annotated, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -51,7 +51,7 @@ class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: NonEmpty
     bodies: Annotated[tuple[BodyConfig, ...], msgspec.Meta(min_length=1, max_length=1)]
     http: HttpConfig = HttpConfig()
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class NodeConfig(ProgramConfig, frozen=True, kw_only=True):
@@ -94,6 +94,8 @@ def load_config(path: Path, type_: type[C]) -> C:
         raise ProtocolError(
             "config-invalid", field=".".join(field), expected=expected, got=_line(text, field)
         ) from error
+    if "@" in (config.http.proxy or "") and readable_by_others(path):
+        raise ProtocolError("keys-exposed", field=path.name, expected="0600")  # the proxy's password stands in it
     return _absolute(config, path.resolve().parent)
 
 
@@ -185,6 +187,7 @@ _ITALIAN = (
     (r"Expected `str` of length >= 1", "un testo non vuoto"),
     (r"Expected `array` of length >= 1", "almeno un elemento"),
     (r"Expected `array` of length <= 1", "un elemento solo, per ora"),
+    (r"Invalid enum value .*", "uno dei valori ammessi"),
     (r"Expected `str` matching regex .*", "lettere minuscole, cifre e trattini"),
 )
 

@@ -21,7 +21,11 @@ class StoreLock:
             os.close(self._descriptor)
             raise ProtocolError("store-busy", field=path.name, got=f"pid {owner or '?'}")
         self.previous_owner_died = bool(_owner(self._descriptor))
-        self._write(str(os.getpid()))
+        try:
+            self._write(str(os.getpid()))
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def release(self) -> None:
         """Say that the store was closed in order, then let it go."""

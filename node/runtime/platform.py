@@ -71,7 +71,8 @@ def sync_dir(path: Path) -> None:
 
 def create_private(path: Path) -> int:
     """Open a new file, 0600 from its first moment. Raises FileExistsError."""
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE)
+    binary = getattr(os, "O_BINARY", 0)  # Windows would rewrite line ends
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | binary, PRIVATE_FILE)
 
 
 def replace_private(path: Path, content: bytes) -> None:

@@ -76,6 +76,9 @@ _NO_ROOM_ERRNO: Final = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _NO_ROOM: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE})
 
 
+_AFTER: Final = {"busy": 1, "disk-full": 60}  # seconds, for Retry-After
+
+
 class Outcome(Generic[T]):
     """What became of one command: `error` is None and `value` is on disk, or it was refused and left nothing."""
 
@@ -170,11 +173,7 @@ class Store:
         """Run a query on the owner's connection; a write in it fails."""
         self._conn.execute("PRAGMA query_only=ON")
         try:
-            return query(self._conn)
-        except sqlite3.Error as error:
-            if (code := _name(error)) in ("internal", "store-settings"):
-                raise  # a fault of the query, which may have tried to write
-            raise ProtocolError(code) from error
+            return ask(self._conn, query)
         finally:
             self._conn.execute("PRAGMA query_only=OFF")
 
@@ -282,6 +281,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return conn
 
 
+def ask(conn: sqlite3.Connection, query: Command[T]) -> T:
+    """A query's value; a failure of the store is named, a fault of the query (it may have tried to write) is raised."""
+    try:
+        return query(conn)
+    except sqlite3.Error as error:
+        if (code := _name(error)) in ("internal", "store-settings"):
+            raise
+        raise _refusal(code) from error
+
+
 def _expect_database(path: Path, create: bool) -> None:
     """Make the file when it is absent; refuse anything else than our database, an empty file included."""
     if not path.exists():
@@ -342,4 +351,8 @@ def _name(error: sqlite3.Error) -> str:
 
 
 def _refuse_all(commands: Sequence[Command[T]], code: str) -> list[Outcome[T]]:
-    return [Outcome(error=ProtocolError(code)) for _ in commands]
+    return [Outcome(error=_refusal(code)) for _ in commands]
+
+
+def _refusal(code: str) -> ProtocolError:
+    return ProtocolError(code, after=_AFTER.get(code))

@@ -7,14 +7,14 @@ most GROUP commands, commits once, then tells everybody in one call into the loo
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future as BlockingFuture
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, TypeVar
 
-from node.runtime.store import Command, Outcome, Store, open_reader
+from node.runtime.store import Command, Outcome, Store, ask, open_reader
 from protocol.errors import ProtocolError
 
 T = TypeVar("T")
@@ -25,9 +25,10 @@ READS_WAITING: Final = 256
 
 
 class _Job(NamedTuple):
-    """`waiter` is an asyncio future of `loop`, or a blocking one when `loop` is None."""
+    """A command for a group, or work on the store done alone. `waiter` belongs to `loop`, or blocks when it is None."""
 
-    command: Command[object]
+    command: Command[object] | None
+    alone: Callable[[Store], object] | None
     waiter: "asyncio.Future[object] | BlockingFuture[object]"
     loop: asyncio.AbstractEventLoop | None
 
@@ -41,6 +42,7 @@ class Writer:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._door = threading.Lock()
         self._open = True
+        self._held: _Job | None = None  # work to be done alone, met while a group was gathered
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
@@ -48,14 +50,21 @@ class Writer:
         """The command's value once it is on disk; raises its refusal, or ProtocolError `busy` when not accepted."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T] = loop.create_future()
-        self._enqueue(_Job(command, waiter, loop))  # type: ignore[arg-type]  # T is object to the queue
+        self._enqueue(_Job(command, None, waiter, loop))  # type: ignore[arg-type]  # T is object to the queue
         return await waiter
 
     def call(self, command: Command[T]) -> T:
         """The same for a thread without a loop; blocks."""
         waiter: BlockingFuture[T] = BlockingFuture()
-        self._enqueue(_Job(command, waiter, None))  # type: ignore[arg-type]  # T is object to the queue
+        self._enqueue(_Job(command, None, waiter, None))  # type: ignore[arg-type]  # T is object to the queue
         return waiter.result()
+
+    async def maintain(self, work: Callable[[Store], T]) -> T:
+        """Do something with the store itself between two groups: a checkpoint, a check, a backup."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T] = loop.create_future()
+        self._enqueue(_Job(None, work, waiter, loop))  # type: ignore[arg-type]  # T is object to the queue
+        return await waiter
 
     def close(self) -> None:
         """Take no more work, finish what was accepted, close the store. Twice is once."""
@@ -84,11 +93,15 @@ class Writer:
 
     def _next_group(self) -> list[_Job]:
         """At least one job, waiting for it; empty when closed and drained (nothing is queued behind the None)."""
-        job = self._queue.get()
         group: list[_Job] = []
+        job = self._held or self._queue.get()
+        self._held = None
         while job is not None:
+            if job.alone is not None and group:
+                self._held = job
+                return group
             group.append(job)
-            if len(group) == GROUP:
+            if job.alone is not None or len(group) == GROUP:
                 return group
             try:
                 job = self._queue.get_nowait()
@@ -100,7 +113,9 @@ class Writer:
 
     def _execute(self, group: Sequence[_Job]) -> list[Outcome[object]]:
         try:
-            return self.store.execute_group([job.command for job in group])
+            if (work := group[0].alone) is not None:
+                return [_alone(work, self.store)]
+            return self.store.execute_group([job.command for job in group if job.command is not None])
         except BaseException:  # the thread must outlive it: nobody was acknowledged
             return [Outcome(error=ProtocolError("internal")) for _ in group]
 
@@ -136,7 +151,7 @@ class Readers:
         conn = self._connection()
         conn.execute("BEGIN")
         try:
-            return query(conn)
+            return ask(conn, query)
         finally:
             conn.execute("ROLLBACK")
 
@@ -146,6 +161,13 @@ class Readers:
             conn = self._mine.conn = open_reader(self._path)
             self._connections.append(conn)
         return conn
+
+
+def _alone(work: Callable[[Store], object], store: Store) -> Outcome[object]:
+    try:
+        return Outcome(work(store))
+    except Exception as error:
+        return Outcome(error=error)
 
 
 def _tell(group: Sequence[_Job], outcomes: Sequence[Outcome[object]]) -> None:

@@ -62,6 +62,7 @@ def test_an_unknown_key_is_an_error_with_a_hint_and_its_line(tmp_path):
         (("comune-tavullia", "Comune di Tavullia"), "bodies.id", "lettere minuscole, cifre e trattini", "riga 6"),
         (('data_dir = "dati"', ""), "", "manca «data_dir»", None),
         (('"dati"', '""'), "data_dir", "un testo non vuoto", "riga 2"),
+        (("relay = true", 'log_level = "tutto"'), "log_level", "uno dei valori ammessi", "riga 3"),
         (("true", "1"), "relay", "true oppure false", "riga 3"),
     ],
 )
@@ -95,3 +96,14 @@ def test_a_secret_file_has_to_be_private(tmp_path):
         load_secret(secret)
     secret.chmod(0o600)
     assert load_secret(secret) == "parole segrete"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_a_file_with_the_password_of_a_proxy_has_to_be_private(tmp_path):
+    path = tmp_path / "nodo.toml"
+    path.write_text(GOOD + 'proxy = "http://utente:parola@proxy:3128"\n')
+    path.chmod(0o644)
+    with pytest.raises(ProtocolError, match="keys-exposed"):
+        load_config(path, NodeConfig)
+    path.chmod(0o600)
+    assert load_config(path, NodeConfig).http.proxy

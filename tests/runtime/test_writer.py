@@ -102,6 +102,21 @@ def test_the_writer_survives_what_is_no_ordinary_exception(writer):
     assert writer.call(count) == 0
 
 
+async def test_work_on_the_store_itself_is_done_between_groups(writer):
+    answers = await asyncio.gather(
+        *(writer.submit(add("x")) for _ in range(5)),
+        writer.maintain(lambda store: (store.checkpoint(), store.commits)),
+        *(writer.submit(add("y")) for _ in range(5)),
+        writer.maintain(lambda store: 1 // 0),
+        writer.submit(count),
+        return_exceptions=True,
+    )
+    assert answers[:5] + answers[6:11] == list(range(1, 11))
+    assert answers[5][0] is True
+    assert isinstance(answers[11], ZeroDivisionError)
+    assert answers[12] == 10
+
+
 async def test_readers_see_one_snapshot_and_cannot_write(writer):
     readers = Readers(writer.store.path)
     await writer.submit(add("a"))
