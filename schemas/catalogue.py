@@ -11,7 +11,6 @@ from schemas.membership import Compact, Hash, NodeId, When
 
 Visibility = Literal["public", "network"]
 EntryType = Literal["root", "members", "admission", "key", "public", "network", "withdraw-object"]
-Manifest = Annotated[list[Hash], Meta(max_length=5000)]
 
 
 class Publication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -29,7 +28,7 @@ class Publication(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     rev: Annotated[int, Meta(ge=1)]
     prev: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?$")]
     root: Hash
-    count: Annotated[int, Meta(ge=0, le=5000)]
+    count: Annotated[int, Meta(ge=0)]
     at: When
     exp: When
 
@@ -38,7 +37,7 @@ class CataloguePost(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """POST /v1/catalogue: the snapshot and the record lines, by leaf hash, that the registry lacks."""
 
     publication: Compact
-    manifest: Manifest
+    manifest: list[Hash]
     records: dict[Hash, str] = {}
 
 
@@ -54,7 +53,7 @@ class CatalogueBundle(Struct, frozen=True, kw_only=True):
     """A publication with its manifest, as followers fetch it; record lines are fetched by leaf hash."""
 
     publication: Compact
-    manifest: Manifest
+    manifest: list[Hash]
 
 
 class LogEntry(Struct, frozen=True, kw_only=True):
