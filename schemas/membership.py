@@ -296,13 +296,6 @@ class JoinRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     code: Name | UnsetType = UNSET
 
 
-class StatementPost(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """POST /v1/statement: a key statement, a routes statement, or both (after a rotation: both)."""
-
-    key: GeneralText | UnsetType = UNSET
-    routes: Compact | UnsetType = UNSET
-
-
 class JoinAnswer(Struct, frozen=True):
     """Answer to a join: `ref` names the request; the node is in only when it finds itself in a verified document."""
 
