@@ -143,6 +143,7 @@ class _Member:
         self.status: Status | None = None
         self.seq = -1
         self.ended = -1
+        self.mark = 0
         self.withdrawn: set[str] = set()
         self.chains: dict[Visibility, _Chain] = {vis: _Chain() for vis in VISIBILITIES}
 
@@ -161,15 +162,17 @@ class MapFold:
 
     def apply(self, event: Event) -> Change:
         """Take one event in. An event older than what is held changes nothing."""
-        change = _apply(self._members.setdefault(event.node, _Member()), event)
+        member = self._members.setdefault(event.node, _Member())
+        change = _apply(member, event)
         if change is None:
             return Change()
         self._version += 1
+        member.mark = self._version
         return change
 
-    def nodes(self) -> tuple[str, ...]:
-        """The members shown."""
-        return tuple(sorted(node for node, member in self._members.items() if member.status == "active"))
+    def marks(self) -> dict[str, int]:
+        """The members shown, each with the version at which something of it changed last."""
+        return {node: member.mark for node, member in self._members.items() if member.status == "active"}
 
     def leaves(self, node: str, vis: Visibility) -> dict[str, str]:
         """id → leaf of one chain of a member."""

@@ -25,7 +25,8 @@ SCHEMA = """
 CREATE TABLE map_state (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
 INSERT INTO map_state VALUES (1, 0);
 CREATE TABLE map_member (
-  node TEXT PRIMARY KEY, status TEXT, seq INTEGER NOT NULL DEFAULT -1, ended INTEGER NOT NULL DEFAULT -1
+  node TEXT PRIMARY KEY, status TEXT,
+  seq INTEGER NOT NULL DEFAULT -1, ended INTEGER NOT NULL DEFAULT -1, mark INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE map_withdrawn (node TEXT NOT NULL, leaf TEXT NOT NULL, PRIMARY KEY (node, leaf)) STRICT, WITHOUT ROWID;
 CREATE TABLE map_chain (
@@ -53,6 +54,7 @@ def apply(tx: sqlite3.Connection, event: Event) -> Change:
     if change is None:
         return Change()
     tx.execute("UPDATE map_state SET version = version + 1")
+    tx.execute("UPDATE map_member SET mark = (SELECT version FROM map_state) WHERE node = ?", (event.node,))
     return change
 
 
@@ -125,10 +127,9 @@ class SqliteMap:
         """Grows with every event that changed something: equal versions of one store are equal maps."""
         return int(self._conn.execute("SELECT version FROM map_state").fetchone()[0])
 
-    def nodes(self) -> tuple[str, ...]:
-        """The members shown."""
-        rows = self._conn.execute("SELECT node FROM map_member WHERE status = 'active' ORDER BY node")
-        return tuple(node for (node,) in rows)
+    def marks(self) -> dict[str, int]:
+        """The members shown, each with the version at which something of it changed last."""
+        return dict(self._conn.execute("SELECT node, mark FROM map_member WHERE status = 'active'"))
 
     def leaves(self, node: str, vis: Visibility) -> dict[str, str]:
         """id → leaf of one chain of a member."""

@@ -41,13 +41,14 @@ NEEDS = (
     "NA-INFO", "NA-INFO", "NA-DOMIC", "NA-DOMIC", "NA-TRASP", "NA-RESID", "NA-ALIM", "NA-INVAL", "NA-PREVID", "NA-ECON", "NA-CASA", "NA-MINOR",
     "NA-INFO", "NA-STRAN", "NA-ALIM", "NA-CASA", "NA-FAMIG", "NA-CULTURA", "NA-SOLIT", "NA-STRAN",
 )  # fmt: skip
-WORDS = (
+_WORDS = (
     "informazioni orientamento ascolto compilazione domande anziani minori famiglie disabili immigrati aiuto bollette affitto pacco viveri "
     "colloquio assistente visita accompagnamento volontari contributo sostegno nucleo difficoltà certificato appuntamento residenza lavoro "
     "disoccupazione pensione invalidità accompagnatore badante caregiver spesa farmaci compagnia ginnastica doposcuola compiti lingua "
     "mediazione permesso soggiorno cittadinanza ricongiungimento tutela giuridica amministratore salute mentale dipendenze consultorio "
     "gravidanza maternità nido infanzia giovani studio biblioteca sport tempo libero quartiere frazione parrocchia circolo rete territorio"
-).split()  # noqa: SIM905  # fmt: skip
+)
+WORDS = _WORDS.split()
 DAYS = ("MO,TU,WE,TH,FR", "MO,WE,FR", "TU,TH", "TU", "SA", "MO,TU,WE,TH,FR,SA")
 OPENS = ("08:00", "08:30", "09:00", "10:00", "15:00", "16:00")
 TARGETS = tuple(table("target_groups"))
