@@ -143,11 +143,14 @@ def weekly_desk_hours(schedules: Sequence[Schedule]) -> float:
         for _, weekday in _parts(schedule.byday):
             start = weekday * MINUTES_A_DAY + opens
             spans.append((start, start + length))
-    return _union_minutes(spans) / 60
+    return union_minutes(spans) / 60
 
 
-def _union_minutes(spans: list[tuple[int, int]]) -> int:
-    """Overlapping intervals count once; a week is a circle, so what goes past Sunday night begins it again."""
+def union_minutes(spans: list[tuple[int, int]]) -> int:
+    """Minutes of a week covered by (from, to) intervals; overlapping ones count once.
+
+    A week is a circle: what goes past Sunday night begins it again.
+    """
     week = 7 * MINUTES_A_DAY
     cut = [(a, min(b, week)) for a, b in spans] + [(0, b - week) for _, b in spans if b > week]
     total, reached = 0, 0
