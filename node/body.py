@@ -13,8 +13,8 @@ from node.catalogue import tables as catalogue_tables
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
 from node.engine import Exchange, store_path
-from node.map.tables import map_migrations
 from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
+from node.map.tables import map_migrations
 from node.runtime import trust
 from node.runtime.clock import SystemClock
 from node.runtime.config import NodeConfig

@@ -1,6 +1,7 @@
 """The mailbox over HTTP, for both programs: parse, authenticate, call the box, render. All routes in `routes`."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
@@ -48,15 +49,13 @@ class MailboxService:
         self,
         *,
         relay: str,
-        net: str,
         membership: Callable[[], Membership],
         writer: Writes,
         readers: Reads,
         clock: Clock,
     ) -> None:
         self._relay = relay
-        self._net = net
-        self._membership = membership
+                self._membership = membership
         self._writer = writer
         self._readers = readers
         self._clock = clock
@@ -73,7 +72,7 @@ class MailboxService:
 
     async def _caller(self, call: Call) -> tuple[str, bytes, Membership]:
         membership = self._membership()
-        caller = await authenticate(call, membership, net=self._net, aud=self._relay, now=self._clock.now())
+        caller = await authenticate(call, membership, net=membership.net, aud=self._relay, now=self._clock.now())
         return caller.node, caller.body, membership
 
     async def post(self, call: Call) -> Reply:
@@ -83,13 +82,13 @@ class MailboxService:
         items = read_items(body)
         now = self._clock.now()
         kept = box.prepare(
-            items, membership=membership, net=self._net, caller=caller, owner=owner, relay=self._relay, now=now
+            items, membership=membership, net=membership.net, caller=caller, owner=owner, relay=self._relay, now=now
         )
         if self._membership() is not membership:  # a suspension between check and commit counts
             kept = box.prepare(
                 items,
                 membership=self._membership(),
-                net=self._net,
+                net=membership.net,
                 caller=caller,
                 owner=owner,
                 relay=self._relay,
@@ -108,10 +107,8 @@ class MailboxService:
         arrival.clear()
         page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
         if not page.items and wait:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrival.wait(), wait)
-            except TimeoutError:
-                pass
             page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
         if page.items:
             positions = [item.pos for item in page.items]
@@ -123,7 +120,7 @@ class MailboxService:
         owner, body, membership = await self._owner(call)
         ack = decode(body, MailboxAck, max_bytes=_ACK_BYTES)
         now = self._clock.now()
-        receipts = box.prepare_ack(ack, membership=membership, net=self._net, owner=owner, now=now)
+        receipts = box.prepare_ack(ack, membership=membership, net=membership.net, owner=owner, now=now)
         answer = await self._writer.submit(
             lambda tx: box.acknowledge(
                 tx, receipts, ack.seen, membership=membership, owner=owner, relay=self._relay, now=now

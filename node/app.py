@@ -1,0 +1,309 @@
+"""A running node: store, writer, listeners and loops put together. The shell; every rule is a command elsewhere.
+
+One listener on loopback for commands; a second one only when the node can be reached from outside. All connections a
+node *needs* are outbound.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sqlite3
+import statistics
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from node import enrolment
+from node.body import Body
+from node.commands import Nothing, decode_request, run_in, table
+from node.context import set_setting, setting
+from node.courier import Courier
+from node.follower import Follower
+from node.mailbox import box
+from node.mailbox.handlers import MailboxService
+from node.membership_shell import MembershipShell
+from node.publisher import Publisher
+from node.runtime import local, trust
+from node.runtime.caller import authenticate
+from node.runtime.client import Outbound
+from node.runtime.config import NodeConfig
+from node.runtime.http import Listener, ServerLimits, create_server_app, listen
+from node.runtime.logs import event
+from node.runtime.platform import notify_supervisor
+from node.runtime.routes import Call, Reply, Route, health_route, json_reply
+from node.runtime.writer import Readers, Writer
+from protocol import paths
+from protocol.envelope import read_items
+from protocol.errors import ProtocolError
+from protocol.limits import BATCH_BYTES
+
+REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
+TICK: Final = 30.0
+
+
+class App:
+    """A body served. Made by `start`, ended by `stop`."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.config = body.config
+        self.writer = Writer(body.store)
+        self.readers = Readers(body.store.path)
+        http = body.config.http
+        self.client = Outbound(
+            self._known, proxy=http.proxy, ca_file=_path(http.ca_file), loopback_ok=http.allow_plain_http_loopback
+        )
+        self.courier = Courier(body, self.writer, self.readers, self.client, self._changed)
+        self.members = MembershipShell(body, self.writer, self.client, self._members_changed)
+        self.follower = Follower(body, self.writer, self.readers, self.client, self.courier)
+        self.publisher = Publisher(body, self.writer, self.readers, self.courier)
+        self.mailbox: MailboxService | None = None
+        self._told: set[str] = set()
+        self._listeners: list[Listener] = []
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.local_port = 0
+        self.public_port: int | None = None
+
+    # -- life
+
+    async def start(self) -> None:
+        """Binds the listeners, announces the local channel, starts the loops."""
+        http = self.config.http
+        limits = ServerLimits(connections_per_address=http.connections_per_address)
+        token = local.new_token(self.body.dice)
+        commands = {name: self._command(name) for name in table()} | {"join": self._join, "sync": self._sync}
+        routes = [*local.local_routes(token, commands), health_route(self.body.clock)]
+        self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, limits))
+        self.local_port = self._listeners[0].port
+        if http.listen_host is not None:
+            self._listeners.append(await self._bind(self._public_routes(), http.listen_host, http.listen_port, limits))
+            self.public_port = self._listeners[1].port
+        local.announce(self.body.data_dir, self.local_port, token)
+        self._keep("courier", self.courier.run())
+        self._keep("members", self._refresh_for_ever())
+        self._keep("tick", self._tick_for_ever())
+        self._keep("follow", self.follower.run())
+        self._keep("publish", self.publisher.run())
+        self._start_polls()
+
+    async def stop(self) -> None:
+        """Takes no new calls, ends the loops, gives the store back; what was acknowledged is on disk."""
+        local.withdraw(self.body.data_dir)
+        for listener in self._listeners:
+            await listener.stop()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.client.close()
+        self.readers.close()
+        await self.writer.aclose()
+        self.body.close()
+
+    async def _bind(self, routes: list[Route], host: str, port: int, limits: ServerLimits) -> Listener:
+        app = create_server_app(routes, clock=self.body.clock, dice=self.body.dice, limits=limits)
+        return await listen(app, host, port)
+
+    def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report)
+        self._tasks[name] = task
+
+    # -- what the outside calls
+
+    def _public_routes(self) -> list[Route]:
+        routes = [
+            health_route(self.body.clock),
+            Route("POST", paths.INBOX, self._inbox, max_body=BATCH_BYTES),
+            Route("GET", paths.MEMBERS, self._serve_members),
+            Route("GET", paths.ROOTS, self._serve_roots),
+        ]
+        if self.config.relay:
+            self.mailbox = MailboxService(
+                relay=self.body.ctx.me, membership=lambda: self.body.ctx.membership,
+                writer=self.writer, readers=self.readers, clock=self.body.clock,
+            )  # fmt: skip
+            routes += self.mailbox.routes()
+        return routes
+
+    async def _inbox(self, call: Call) -> Reply:
+        ctx = self.body.ctx
+        caller = await authenticate(call, ctx.membership, net=ctx.net, aud=ctx.me, now=self.body.clock.now())
+        items = read_items(caller.body)
+        received = await self.courier.receive(items, relayed=False)
+        return json_reply(received.answer)
+
+    async def _serve_members(self, call: Call) -> Reply:
+        """Whoever asks: the document proves itself, and holds nothing secret from members' peers."""
+        held = await self.readers.read(trust.raw_members)
+        if held is None:
+            raise ProtocolError("not-found")
+        if call.whole("have", 0) >= held[0]:
+            return Reply(304)
+        return Reply(body=held[1], media="application/jose")
+
+    async def _serve_roots(self, call: Call) -> Reply:
+        after = call.whole("after", 0)
+        raws = await self.readers.read(lambda db: trust.raw_roots(db, after))
+        return json_reply({"roots": [raw.decode() for raw in raws]})
+
+    # -- commands
+
+    def _command(self, name: str) -> local.CommandHandler:
+        async def run(payload: bytes) -> bytes:
+            command = table()[name]
+            if not command.writes:
+                return await self.readers.read(lambda db: run_in(db, self.body, name, payload))
+            answer = await self.writer.submit(lambda tx: run_in(tx, self.body, name, payload))
+            if command.sends:
+                self.courier.wake()
+                self.publisher.wake()
+            return answer
+
+        return run
+
+    async def _join(self, payload: bytes) -> bytes:
+        wish = msgspec.json.decode(payload, type=enrolment.JoinWish)
+        self._told.update(_base(url) for url in wish.invitation.registry)
+        self._told.update(_base(relay.url) for relay in wish.invitation.relays)
+        if (
+            self.config.http.listen_host is not None
+            and not wish.urls
+            and self.public_port
+            and not self.config.http.proxy
+        ):
+            wish = msgspec.structs.replace(wish, urls=[])
+        await self.members.begin(wish.invitation)
+        request = await self.writer.submit(lambda tx: enrolment.compose(tx, self.body, wish))
+        answer = await self.members.request_join(request, list(wish.invitation.registry))
+        await self.writer.submit(lambda tx: set_setting(tx, "join_ref", answer.ref))
+        return msgspec.json.encode(await self.readers.read(lambda db: enrolment.status(db, self.body)))
+
+    async def _sync(self, payload: bytes) -> bytes:
+        """Look at once, instead of at the next turn: members, log, queue."""
+        decode_request(table()["status"], payload or b"{}")
+        await self._refresh_once()
+        await self.follower.once()
+        self.courier.wake()
+        self.publisher.wake()
+        return msgspec.json.encode(Nothing())
+
+    # -- loops
+
+    def _known(self, url: str) -> bool:
+        """Registry, relays and members we were told of (DESIGN §7: the outbound guard)."""
+        base = _base(url)
+        if base in self._told:
+            return True
+        held = self.body.trust.membership if self.body.trust else None
+        if held is None:
+            return False
+        now = self.body.clock.now()
+        told = {_base(u) for u in (*held.doc.registry.urls, *held.relays.values())}
+        return base in told or any(base in map(_base, member.urls(now)) for member in held.members.values())
+
+    async def _registry(self) -> list[str]:
+        urls = await self.readers.read(lambda db: enrolment.registry_urls(db, self.body))
+        self._told.update(map(_base, urls))
+        return urls
+
+    async def _refresh_once(self) -> None:
+        if self.body.trust is None:
+            return
+        await self.members.refresh(await self._registry())
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            try:
+                await self._refresh_once()
+            except ProtocolError as problem:
+                event(logging.WARNING, "members", code=problem.code, got=problem.got)
+            await asyncio.sleep(REFRESH if self.body.ctx.joined else 2.0)
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            try:
+                if self.body.ctx.joined:
+                    await self.writer.submit(self.body.exchange.tick)
+                    if self.mailbox is not None:
+                        await self.writer.submit(lambda tx: box.expire(tx, self.body.clock.now()))
+                    await self._note_clock()
+            except ProtocolError as problem:
+                event(logging.WARNING, "tick", code=problem.code)
+            await asyncio.sleep(TICK)
+
+    async def _note_clock(self) -> None:
+        """The median of what registry and peers say (PROTOCOL §1)."""
+        if not self.courier.clock_skew:
+            return
+        offset = round(statistics.median(self.courier.clock_skew.values()))
+        held = await self.readers.read(lambda db: int(setting(db, "clock_offset", "0")))
+        if abs(offset - held) > 5:
+            await self.writer.submit(lambda tx: set_setting(tx, "clock_offset", str(offset)))
+            if abs(offset) > 120:
+                event(logging.WARNING, "clock", offset=offset)
+
+    def _start_polls(self) -> None:
+        if not self.body.ctx.joined:
+            return
+        relays = self.body.ctx.membership.member(self.body.ctx.me).relays(self.body.clock.now())
+        for relay in relays:
+            if relay == self.body.ctx.me and self.config.relay:
+                continue
+            if f"poll {relay}" not in self._tasks:
+                self._keep(f"poll {relay}", self.courier.poll(relay))
+
+    def _members_changed(self) -> None:
+        self._start_polls()
+        self.courier.wake()
+        self.follower.wake()
+        self.publisher.wake()
+
+    def _changed(self, legs: list[str]) -> None:
+        if legs:
+            self.courier.wake()
+
+
+def _base(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}".lower()
+
+
+def _path(text: str | None) -> Any:
+    from pathlib import Path
+
+    return Path(text) if text else None
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        event(logging.ERROR, "loop-ended", exc=error, loop=task.get_name())
+
+
+def serve(config: NodeConfig) -> None:
+    """Runs until SIGTERM or Ctrl-C."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(config))
+
+
+async def _serve(config: NodeConfig) -> None:
+    app = App(Body.open(config))
+    await app.start()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT"):
+        with contextlib.suppress(NotImplementedError, ValueError):
+            loop.add_signal_handler(getattr(signal, name), stopping.set)
+    event(logging.INFO, "serving", node=app.body.ctx.me, local_port=app.local_port, public_port=app.public_port)
+    notify_supervisor("READY=1")
+    try:
+        await stopping.wait()
+    finally:
+        notify_supervisor("STOPPING=1")
+        await app.stop()
+
+
+def sqlite_version() -> str:
+    """Shown by doctor: the WAL-reset bug needs two writing connections, and we have one (SECURITY §0.3)."""
+    return sqlite3.sqlite_version

@@ -1,0 +1,223 @@
+"""The shell of the exchange: sends what is due, reads our mailboxes, brings every answer back as a command.
+
+No rule lives here: which route, how long to wait and what an answer means are commands of node.exchange.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from node.body import Body
+from node.exchange import delivery, inbox
+from node.exchange.delivery import Parcel
+from node.runtime.caller import signed_headers
+from node.runtime.client import Outbound, Response
+from node.runtime.logs import event
+from node.runtime.problem import AnsweredError
+from node.runtime.writer import Readers, Writer
+from protocol import paths
+from protocol.errors import ProtocolError
+from protocol.limits import BATCH_ITEMS, POLL_WAIT
+from protocol.strict import decode
+from schemas.wire import Batch, DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage
+
+T = TypeVar("T")
+IN_FLIGHT: Final = 6  # batches at once for one destination (PERFORMANCE §5)
+IDLE: Final = 5.0  # seconds between looks at the clock when nothing wakes us
+_ANSWER_BYTES: Final = 8 * 1024 * 1024
+_encode = msgspec.json.Encoder().encode
+
+
+class Courier:
+    """Runs until stopped. `on_change(legs)` is told after each commit that changed referrals."""
+
+    def __init__(
+        self, body: Body, writer: Writer, readers: Readers, client: Outbound, on_change: Callable[[list[str]], None]
+    ) -> None:
+        self._body = body
+        self._writer = writer
+        self._readers = readers
+        self._client = client
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._in_flight: set[str] = set()
+        self._per_dest: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.clock_skew: dict[str, int] = {}
+
+    def wake(self) -> None:
+        """Something was written that has to leave."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Sends what is due, for ever; a failing destination never stops the others."""
+        try:
+            while True:
+                self._wake.clear()
+                started = await self._send_due() if self._body.ctx.joined else 0
+                if not started:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), IDLE)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def _send_due(self) -> int:
+        flying = frozenset(self._in_flight)
+        parcels = await self._readers.read(
+            lambda db: self._body.exchange.due(db, in_flight=flying, limit=BATCH_ITEMS * IN_FLIGHT)
+        )
+        started = 0
+        for parcel in parcels:
+            marks = self._marks(parcel)
+            if self._per_dest.get(parcel.dest, 0) >= IN_FLIGHT or not self._in_flight.isdisjoint(marks):
+                continue
+            started += 1
+            self._in_flight |= marks
+            self._per_dest[parcel.dest] = self._per_dest.get(parcel.dest, 0) + 1
+            self._spawn(self._deliver(parcel, marks))
+        return started
+
+    @staticmethod
+    def _marks(parcel: Parcel) -> set[str]:
+        return {*parcel.mids, *(f"r{number}" for number in parcel.receipts)}
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            event(logging.ERROR, "courier", exc=error)
+
+    async def _deliver(self, parcel: Parcel, marks: set[str]) -> None:
+        try:
+            await self._post(parcel)
+        finally:
+            self._in_flight -= marks
+            self._per_dest[parcel.dest] -= 1
+            self._wake.set()
+
+    async def _post(self, parcel: Parcel) -> None:
+        exchange = self._body.exchange
+        target = paths.mailbox(parcel.dest) if parcel.route.relay else paths.INBOX
+        try:
+            response = await self.call(
+                "POST", parcel.route.url, target, aud=parcel.route.audience, body=_encode(Batch(parcel.items))
+            )
+            answer = decode(response.body, DeliveryAnswer, max_bytes=_ANSWER_BYTES)
+        except ProtocolError as problem:
+            after = problem.after
+            await self._writer.submit(lambda tx: exchange.failed(tx, parcel, after))
+            return
+        items = [Item(r=raw) for raw in answer.receipts]
+        prepared = exchange.prepare(items, relayed=False)
+        legs = await self._writer.submit(lambda tx: exchange.answered(tx, parcel, answer, prepared))
+        self._on_change(legs)
+
+    # -- mailboxes
+
+    async def poll(self, relay: str) -> None:
+        """Reads our mailbox at one relay, for ever: long poll, receive, acknowledge."""
+        pause = 1.0
+        while True:
+            try:
+                got = await self._poll_once(relay)
+                pause = 1.0 if got else 0.2
+            except ProtocolError as problem:
+                event(logging.INFO, "mailbox-unreachable", relay=relay, code=problem.code)
+                pause = min(60.0, max(1.0, pause * 2))
+            if pause:
+                await asyncio.sleep(pause if pause >= 1.0 else 0)
+
+    async def _poll_once(self, relay: str) -> bool:
+        url = self._body.ctx.membership.relays.get(relay)
+        if url is None:
+            raise ProtocolError("unreachable", got=relay)
+        me = self._body.ctx.me
+        after = ""
+        while True:
+            target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={POLL_WAIT}"
+            response = await self.call("GET", url, target, aud=relay, body=None, wait=POLL_WAIT)
+            page = decode(response.body, MailboxPage, max_bytes=_ANSWER_BYTES)
+            if not page.items:
+                return bool(after)
+            await self._take_in(relay, url, page)
+            after = page.items[-1].pos
+
+    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> None:
+        items = [Item(e=posted.e, s=posted.s, r=posted.r) for posted in page.items]
+        received = await self.receive(items, relayed=True)
+        kept = {later.i for later in received.answer.later if later.code in _KEEP_IN_MAILBOX}
+        settled = {later.i for later in received.answer.later} - kept
+        seen = [p.pos for i, p in enumerate(page.items) if isinstance(p.r, str) or i in settled]
+        target = paths.mailbox_ack(self._body.ctx.me)
+        ack = MailboxAck(receipts=received.answer.receipts, seen=seen)
+        response = await self.call("POST", url, target, aud=relay, body=_encode(ack))
+        filed = set(decode(response.body, MailboxAckAnswer, max_bytes=_ANSWER_BYTES).filed)
+        await self._carry_the_rest(received, filed)
+
+    async def _carry_the_rest(self, received: inbox.Received, filed: set[int]) -> None:
+        """Receipts whose senders have no mailbox at that relay travel by their own routes."""
+        raws = received.answer.receipts
+        left = [entry for entry in received.signed if raws.index(entry[2]) not in filed]
+        if not left:
+            return
+        now = self._body.clock.now()
+
+        def queue(tx: sqlite3.Connection) -> None:
+            for number, sender, _ in left:
+                delivery.queue_receipt(tx, number, sender, now)
+
+        await self._writer.submit(queue)
+        self.wake()
+
+    async def receive(self, items: list[Item], *, relayed: bool) -> inbox.Received:
+        """Verifies, applies and acknowledges a batch, however it came."""
+        exchange = self._body.exchange
+        prepared = exchange.prepare(items, relayed=relayed)
+        received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
+        self._on_change(received.legs)
+        return received
+
+    # -- calls
+
+    async def call(
+        self, method: str, base: str, target: str, *, aud: str, body: bytes | None, wait: float = 0
+    ) -> Response:
+        """One signed call; a 401 that tells the server's time is tried once more with that offset."""
+        try:
+            return await self._call(method, base, target, aud, body, wait, self.clock_skew.get(base, 0))
+        except AnsweredError as problem:
+            skew = (problem.server_time or 0) - self._body.clock.now()
+            if problem.code != "unauthenticated" or problem.server_time is None or abs(skew) < 60:
+                raise
+            self.clock_skew[base] = skew
+            return await self._call(method, base, target, aud, body, wait, skew)
+
+    async def _call(
+        self, method: str, base: str, target: str, aud: str, body: bytes | None, wait: float, skew: int
+    ) -> Response:
+        ctx = self._body.ctx
+        headers = signed_headers(
+            ctx.keys.signing, net=ctx.net, me=ctx.me, aud=aud, method=method, target=target,
+            now=self._body.clock.now() + skew, body=body,
+        )  # fmt: skip
+        limit = None if not wait else 30.0 + wait
+        response = await self._client.request(
+            method, base.rstrip("/") + target, body=body, headers=headers, timeout=limit
+        )
+        if response.date is not None:
+            self.clock_skew[base] = response.date - self._body.clock.now()
+        return response
+
+
+# A sealing we cannot judge yet stays in the mailbox; any other refusal is the sender's to repair, so it may go.
+_KEEP_IN_MAILBOX: Final = frozenset({"unknown-key", "restored", "from-the-future", "busy"})
