@@ -56,13 +56,16 @@ class MembershipShell:
             except ProtocolError as problem:
                 last = problem
                 continue
-            raws = [raw.encode() for raw in decode(answer.body, RootsAnswer, max_bytes=_ROOTS_BYTES).roots]
-            if not raws:
-                raise ProtocolError("root-chain", got="no root")
-            await self._writer.submit(lambda tx: self._begin(tx, invitation.net, raws))
-            self._body.adopt(self._read_back())
+            await self._begin_with(invitation.net, answer.body)
             return
         raise last
+
+    async def _begin_with(self, net: str, answer: bytes) -> None:
+        raws = [raw.encode() for raw in decode(answer, RootsAnswer, max_bytes=_ROOTS_BYTES).roots]
+        if not raws:
+            raise ProtocolError("root-chain", got="no root")
+        await self._writer.submit(lambda tx: self._begin(tx, net, raws))
+        self._body.adopt(self._read_back())
 
     def _begin(self, tx: sqlite3.Connection, net: str, raws: list[bytes]) -> None:
         fresh = self._body.begin(tx, net, raws[0])

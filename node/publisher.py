@@ -55,19 +55,26 @@ class Publisher:
                 event(logging.WARNING, "publish", code=problem.code, vis=pending.vis, rev=pending.rev)
                 if problem.problem.retry == "later":
                     return False
-                code, field = problem.code, problem.field
-                await self._writer.submit(lambda tx, p=pending: publishing.refused(tx, p.vis, p.rev, code, field))
+                await self._refused(pending, problem)
         return True
+
+    async def _refused(self, pending: publishing.PendingPost, problem: ProtocolError) -> None:
+        await self._writer.submit(
+            lambda tx: publishing.refused(tx, pending.vis, pending.rev, problem.code, problem.field)
+        )
 
     async def _post(self, pending: publishing.PendingPost) -> None:
         records: dict[str, str] = {}
         for _ in range(2 + len(pending.records)):
             answer = await self._send(pending, records)
             if answer.accepted or not answer.missing:
-                await self._writer.submit(lambda tx: publishing.posted(tx, pending.vis, pending.rev, answer))
+                await self._posted(pending, answer)
                 return
             records = _chunk(pending.records, answer.missing)
         raise ProtocolError("busy")
+
+    async def _posted(self, pending: publishing.PendingPost, answer: CatalogueAnswer) -> None:
+        await self._writer.submit(lambda tx: publishing.posted(tx, pending.vis, pending.rev, answer))
 
     async def _send(self, pending: publishing.PendingPost, records: dict[str, str]) -> CatalogueAnswer:
         body = msgspec.json.encode(

@@ -34,7 +34,8 @@ MIGRATIONS = (
 -- What a relay may know: PROTOCOL §2, routing fields and sizes in buckets. Nothing else is ever stored here.
 CREATE TABLE post (
   pos INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, sender TEXT NOT NULL, mid TEXT,
-  e TEXT, s TEXT, r TEXT, size INTEGER NOT NULL, exp INTEGER NOT NULL, at INTEGER NOT NULL, fetched INTEGER NOT NULL DEFAULT 0
+  e TEXT, s TEXT, r TEXT, size INTEGER NOT NULL, exp INTEGER NOT NULL, at INTEGER NOT NULL,
+  fetched INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX post_mid ON post (owner, mid) WHERE mid IS NOT NULL;
 CREATE INDEX post_pair ON post (owner, sender, size);

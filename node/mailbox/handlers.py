@@ -55,7 +55,7 @@ class MailboxService:
         clock: Clock,
     ) -> None:
         self._relay = relay
-                self._membership = membership
+        self._membership = membership
         self._writer = writer
         self._readers = readers
         self._clock = clock
