@@ -20,7 +20,6 @@ from protocol.territory import Territory
 from schemas.records import Location, Service
 
 STEP_FREE: Final = "step-free"
-FREE: Final = "CT-GRAT"
 _STEPLESS: Final = frozenset({"AX-RAMPA", "AX-ASCENS"})
 _STEPS: Final = frozenset({"AX-PARZ", "AX-NO"})
 _GONE: Final = frozenset({"inactive", "defunct"})

@@ -97,6 +97,15 @@ class Word(NamedTuple):
     codes: frozenset[str]
 
 
+class Asked(NamedTuple):
+    """A question made ready: its words, and the comuni that stand for the ones it names."""
+
+    query: Query
+    words: tuple[Word, ...]
+    comuni: frozenset[str]
+    residence: frozenset[str]
+
+
 class Correction(NamedTuple):
     """A word that finds nothing, and the known stems taken for it."""
 
@@ -104,8 +113,18 @@ class Correction(NamedTuple):
     stems: tuple[str, ...]
 
 
-def filter_groups(query: Query, territory: Territory) -> Iterator[Group]:
+def ask_of(query: Query, asked: Sequence[Word], territory: Territory) -> Asked:
+    """A comune of the question stands also for its predecessors and successors."""
+
+    def family(istat: str | None) -> frozenset[str]:
+        return territory.family(istat) | {istat} if istat else frozenset()
+
+    return Asked(query, tuple(asked), family(query.comune), family(query.residence))
+
+
+def filter_groups(asked: Asked) -> Iterator[Group]:
     """The filters of a question that are tokens."""
+    query = asked.query
     for field, prefix in ANY_OF.items():
         if values := getattr(query, field):
             yield tuple((f"{prefix}{value}",) for value in values)
@@ -118,14 +137,10 @@ def filter_groups(query: Query, territory: Territory) -> Iterator[Group]:
         yield (("anonymous:yes",),)
     if query.zone:
         yield ((f"zone:{plain(query.zone)}",),)
-    if query.comune:
-        family = sorted(territory.family(query.comune) | {query.comune})
-        yield tuple((f"{where}:{code}",) for code in family for where in ("comune", "serves"))
-    if query.residence:
-        yield (
-            ("serves:all",),
-            *((f"serves:{code}",) for code in sorted(territory.family(query.residence) | {query.residence})),
-        )
+    if asked.comuni:
+        yield tuple((f"{where}:{code}",) for code in sorted(asked.comuni) for where in ("comune", "serves"))
+    if asked.residence:
+        yield (("serves:all",), *((f"serves:{code}",) for code in sorted(asked.residence)))
 
 
 def word_groups(text: str, index: MapIndex) -> tuple[list[Word], list[Correction]]:

@@ -7,41 +7,65 @@ Order "useful", each step only between what the steps before leave equal:
   4 km        whole kilometres; places without a position last
   5 stale     verified in the last 180 days, before the others
   6 neutral   SHA-256(date ‖ category ‖ member): equals change places every day, and anybody can recompute it
-Order "near" puts km first, to a tenth. Names never count; a last tie is within one member's category and goes by id.
+Order "near" begins with km, to a tenth, and has no step 4. Names never count; a last tie is within one member's category and goes by id.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from heapq import nsmallest
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from node.map.facts import Facts, Place, read, type_of
 from node.map.fold import View
-from node.map.hours import State, local, said, wait_days
+from node.map.hours import local, said, wait_days
 from node.map.index import MapIndex, Source
-from node.map.query import Query, Word, filter_groups, query_from_words, word_groups
-from node.map.wording import FRESH_DAYS, Note, Seen, address, for_whom, reasons, warnings
+from node.map.query import Asked, Correction, Query, ask_of, filter_groups, query_from_words, word_groups
+from node.map.wording import FRESH_DAYS, Card, Note, Seen, card_of, reasons, warnings
 from protocol.neutral import neutral_key
 from protocol.territory import Territory, great_circle_km
 from schemas.records import Service
 
 NOWHERE = 99_999  # kilometres of a place without a position: after every other
+KEPT_CARDS = 1024
 How = Literal["centroid", "pin"]
 
 
 class Rank(NamedTuple):
-    """The place of a result in the order, as printed above; entries with one rank are equals."""
+    """The place of an entry in the order, the smallest first; entries of one rank are equals. `km`: see above."""
 
-    first: float
-    second: float
-    third: float
-    fourth: float
-    stale: int
+    km_first: float
+    full: bool
+    weak: bool
+    wait: int
+    km: float
+    stale: bool
+
+
+class Hit(NamedTuple):
+    """One match. `number` is the index's own and holds until its next refresh."""
+
+    rank: Rank
+    neutral: bytes
+    id: str
+    node: str
+    number: int
+
+
+class Found(NamedTuple):
+    """What a question finds, in order, not yet written out. `at`: the local instant asked about."""
+
+    total: int
+    hits: tuple[Hit, ...]
+    asked: Asked
+    corrections: tuple[Correction, ...]
+    partial: bool
+    at: datetime
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -105,20 +129,12 @@ class Results(Struct, frozen=True, kw_only=True):
     widened: bool = False
 
 
-class _Hit(NamedTuple):
-    rank: Rank
-    neutral: bytes
-    id: str
-    node: str
-    number: int
-    km: float | None
-
-
 class ServiceMap:
     """One view of the map over a source, searched from one thread. The index is made at the first search."""
 
     def __init__(self, source: Source, view: View, territory: Territory) -> None:
         self._source = source
+        self._cards: dict[int, Card] = {}
         self.index = MapIndex(view, territory)
         self.territory = territory
 
@@ -131,62 +147,85 @@ class ServiceMap:
         return replace(self.search(replace(query, comune=None), now), widened=True)
 
     def search(self, query: Query, now: int) -> Results:
-        """Exact: every entry that answers the question counts, none other."""
-        self.index.refresh(self._source)
-        asked, corrections = word_groups(query.words, self.index)
-        numbers, partial = self._candidates(query, asked)
-        at = local(query.at if query.at is not None else now)
-        hits = self._hits(query, asked, numbers, at)
-        page = nsmallest(query.offset + query.limit, hits)[query.offset :]
-        items = tuple(self._result(query, asked, hit, at) for hit in page)
+        """Exact: every entry that answers the question counts, none other. `now`: Unix seconds."""
+        found = self.find(query, now)
+        items = tuple(self._result(found, hit) for hit in found.hits)
         groups = _equals(items)
         return Results(
-            total=len(hits),
+            total=found.total,
             items=_grouped(items, groups),
             groups=groups,
-            understood=tuple(sorted({code for word in asked for code in word.codes})),
-            corrected=tuple(Corrected(c.typed, tuple(map(self._spelt, c.stems))) for c in corrections),
-            partial=partial and bool(hits),
+            understood=tuple(sorted({code for word in found.asked.words for code in word.codes})),
+            corrected=tuple(Corrected(c.typed, tuple(map(self._spelt, c.stems))) for c in found.corrections),
+            partial=found.partial,
         )
 
-    def _candidates(self, query: Query, asked: Sequence[Word]) -> tuple[set[int], bool]:
+    def find(self, query: Query, now: int) -> Found:
+        """The page asked for as hits only: what a caller needs who has the records at hand."""
+        self.index.refresh(self._source)
+        words, corrections = word_groups(query.words, self.index)
+        asked = ask_of(query, words, self.territory)
+        numbers, partial = self._candidates(asked)
+        at = local(query.at if query.at is not None else now)
+        ranked = self._ranked(asked, numbers, at)
+        hits = self._first(ranked, query.offset + query.limit, at)[query.offset :]
+        return Found(len(ranked), tuple(hits), asked, tuple(corrections), partial and bool(ranked), at)
+
+    def _candidates(self, asked: Asked) -> tuple[Collection[int], bool]:
         postings = self.index.postings
-        filters = list(filter_groups(query, self.territory))
-        found = postings.all_of([*filters, *(word.found for word in asked)])
+        filters = list(filter_groups(asked))
+        found = postings.all_of([*filters, *(word.found for word in asked.words)])
         if found is None:
-            return set(self.index.held), False
-        if found or len(asked) < 2:
+            return self.index.held.keys(), False
+        if found or len(asked.words) < 2:
             return found, False
         among = postings.all_of(filters)
-        counts: dict[int, int] = {}
-        for word in asked:
-            for number in postings.matching(word.found, among):
-                counts[number] = counts.get(number, 0) + 1
+        counts = Counter(number for word in asked.words for number in postings.matching(word.found, among))
         most = max(counts.values(), default=0)
-        return {number for number, count in counts.items() if count == most}, True
+        return [number for number, count in counts.items() if count == most], True
 
-    def _hits(self, query: Query, asked: Sequence[Word], numbers: set[int], at: datetime) -> list[_Hit]:
-        index, held = self.index, self.index.held
-        origin = self._origin(query)
-        strong = set(numbers)
-        for word in asked:
-            strong &= index.postings.matching(word.strong, strong)
+    def _ranked(self, asked: Asked, numbers: Collection[int], at: datetime) -> list[tuple[Rank, int]]:
+        """What is computed once per place and once per timetable is kept: all candidates pass through here."""
+        query, index = asked.query, self.index
+        weak = self._weak(asked, numbers)
+        origin, near = self._origin(query), query.order == "near"
         oldest = at.date().toordinal() - FRESH_DAYS
-        today = at.date().isoformat()
-        distances: dict[Place | None, float | None] = {None: None}
-        hits: list[_Hit] = []
+        picky = query.age is not None or query.within_km is not None or query.open or query.fresh
+        distances: dict[Place | None, tuple[float, float]] = {}
+        waits: dict[int, int] = {}
+        ranked: list[tuple[Rank, int]] = []
         for number in numbers:
-            facts = held[number]
-            if facts.place not in distances:
-                distances[facts.place] = _distance(origin, facts.place)
-            km = distances[facts.place]
-            state = index.state(facts.timetable, at)
-            fresh = facts.verified >= oldest
-            if not _answers(query, facts, state, km, fresh):
+            facts = index.held[number]
+            if (km := distances.get(facts.place)) is None:
+                km = distances[facts.place] = _kilometres(origin, facts.place, near)
+            if (wait := waits.get(id(facts.timetable))) is None:
+                wait = waits[id(facts.timetable)] = wait_days(index.state(facts.timetable, at), at)
+            stale = facts.verified < oldest
+            if picky and not _answers(query, facts, wait, stale, origin):
                 continue
-            rank = _rank(query, facts, number in strong, wait_days(state, at), km, fresh)
-            hits.append(_Hit(rank, _neutral(today, facts.category, facts.node), facts.id, facts.node, number, km))
-        return hits
+            ranked.append((_rank((km[0], facts.full, number in weak, wait, km[1], stale)), number))
+        return ranked
+
+    def _weak(self, asked: Asked, numbers: Collection[int]) -> Collection[int]:
+        """The candidates that have some word of the question only in their text."""
+        if not asked.words:
+            return ()
+        strong: Collection[int] = numbers
+        for word in asked.words:
+            strong = self.index.postings.matching(word.strong, strong)
+        return set(numbers).difference(strong)
+
+    def _first(self, ranked: list[tuple[Rank, int]], wanted: int, at: datetime) -> list[Hit]:
+        """The first hits in order. The neutral key is computed only for those that could be among them."""
+        if len(ranked) > wanted:
+            last = nsmallest(wanted, ranked)[-1][0]
+            ranked = [pair for pair in ranked if pair[0] <= last]
+        today, hits = at.date().isoformat(), []
+        for rank, number in ranked:
+            facts = self.index.held[number]
+            key = _neutral(today, facts.category, facts.node)
+            hits.append(Hit(rank, key, facts.id, facts.node, number))
+        return sorted(hits)[:wanted]
 
     def _origin(self, query: Query) -> tuple[float, float] | None:
         if query.point:
@@ -194,36 +233,48 @@ class ServiceMap:
         comune = query.near or query.comune or query.residence
         return self.territory.centroid(comune) if comune else None
 
-    def _result(self, query: Query, asked: list[Word], hit: _Hit, at: datetime) -> Result:
-        facts = self.index.held[hit.number]
-        entry = self._source.entry(facts.node, facts.id)
-        service = read(entry, self.index.view) if entry else None
-        assert entry is not None and service is not None  # refreshed in this very search
-        state = self.index.state(facts.timetable, at)
-        seen = Seen(facts, service, state, said(facts.timetable, state, at), hit.km, at.date())
-        fresh = facts.verified >= at.date().toordinal() - FRESH_DAYS
-        how: How = "pin" if facts.place and facts.place.pinned else "centroid"
+    def _card(self, number: int) -> Card:
+        """What of an entry does not depend on the question; the last ones shown are kept."""
+        card = self._cards.get(number)
+        if card is None:
+            facts = self.index.held[number]
+            entry = self._source.entry(facts.node, facts.id)
+            service = read(entry, self.index.view) if entry else None
+            assert entry is not None and service is not None  # refreshed in this very search
+            if len(self._cards) >= KEPT_CARDS:
+                self._cards.clear()
+            card = self._cards[number] = card_of(facts, service, entry.public is None)
+        return card
+
+    def _result(self, found: Found, hit: Hit) -> Result:
+        card, at = self._card(hit.number), found.at
+        state = self.index.state(card.facts.timetable, at)
+        km = _distance(self._origin(found.asked.query), card.facts.place)
+        seen = Seen(card, state, said(card.facts.timetable, state, at), km, at.date(), not hit.rank.stale)
+        service = card.service
         return Result(
-            id=facts.id,
-            node=facts.node,
+            id=hit.id,
+            node=hit.node,
             name=service.name,
             member=service.organization.name,
             service=service,
-            network_only=entry.public is None,
-            for_whom=for_whom(service),
-            hours=service.hours.text if service.hours is not UNSET else "",
+            network_only=card.network_only,
+            for_whom=card.for_whom,
+            hours=card.hours,
             opening=seen.opening,
             open=state.open,
-            papers=tuple(document.document for document in service.required_documents),
-            phones=tuple(phone.number for phone in service.phones),
-            address=address(service),
-            distance_km=None if hit.km is None else round(hit.km, 1),
-            distance_how=None if hit.km is None else how,
-            waiting=service.waiting.text if service.waiting is not UNSET and service.waiting.text is not UNSET else "",
-            verified=service.verified_at if service.verified_at is not UNSET else "",
-            fresh=fresh,
-            reasons=reasons(query, asked, seen, self.territory),
-            warnings=warnings(seen, fresh),
+            papers=card.papers,
+            phones=card.phones,
+            address=card.address,
+            distance_km=None if km is None else round(km, 1),
+            distance_how=None
+            if km is None
+            else ("pin" if card.facts.place and card.facts.place.pinned else "centroid"),
+            waiting=card.waiting,
+            verified=card.verified,
+            fresh=seen.fresh,
+            reasons=reasons(found.asked, seen, self.territory),
+            warnings=warnings(seen),
             rank=hit.rank,
             neutral=hit.neutral.hex(),
         )
@@ -237,25 +288,30 @@ def _distance(origin: tuple[float, float] | None, place: Place | None) -> float 
     return great_circle_km(origin, (place.lat, place.lon)) if origin and place else None
 
 
+_rank = Rank._make
+
+
 @lru_cache(maxsize=65536)
 def _neutral(day: str, category: str, member: str) -> bytes:
     return neutral_key(day, category, member)
 
 
-def _answers(query: Query, facts: Facts, state: State, km: float | None, fresh: bool) -> bool:
+def _answers(query: Query, facts: Facts, wait: int, stale: bool, origin: tuple[float, float] | None) -> bool:
     """The filters that are no tokens."""
     if query.age is not None and not facts.ages[0] <= query.age <= facts.ages[1]:
         return False
-    if query.within_km is not None and (km is None or km > query.within_km):
-        return False
-    return (state.open or not query.open) and (fresh or not query.fresh)
+    if query.within_km is not None:
+        km = _distance(origin, facts.place)
+        if km is None or km > query.within_km:
+            return False
+    return not (query.open and wait) and not (query.fresh and stale)
 
 
-def _rank(query: Query, facts: Facts, strong: bool, wait: int, km: float | None, fresh: bool) -> Rank:
-    stale = 0 if fresh else 1
-    if query.order == "near":
-        return Rank(NOWHERE if km is None else round(km, 1), facts.full, not strong, wait, stale)
-    return Rank(facts.full, not strong, wait, NOWHERE if km is None else int(km), stale)
+def _kilometres(origin: tuple[float, float] | None, place: Place | None, near: bool) -> tuple[float, float]:
+    """The two kilometre fields of a rank: only one of them counts, the other is 0."""
+    km = _distance(origin, place)
+    shown = NOWHERE if km is None else round(km, 1) if near else int(km)
+    return (shown, 0) if near else (0, shown)
 
 
 def _equals(items: Sequence[Result]) -> tuple[Equals, ...]:

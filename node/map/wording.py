@@ -1,14 +1,14 @@
 """Why a service is among the results and what to mind, as code and Italian text. No choice of services here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
 from msgspec import UNSET
 
-from node.map.facts import FREE, STEP_FREE, Facts, accessibility, locations
+from node.map.facts import STEP_FREE, Facts, locations
 from node.map.hours import APPOINTMENT, PHONE_ONLY, State
-from node.map.query import EVERYBODY, Query, Word
+from node.map.query import EVERYBODY, Asked, Query, Word
 from protocol.territory import Territory
 from schemas.records import Service
 from schemas.vocabularies import label
@@ -21,15 +21,32 @@ class Note(NamedTuple):
     text: str
 
 
-class Seen(NamedTuple):
-    """One result as far as it was worked out, for the wording of it."""
+class Card(NamedTuple):
+    """What is shown of an entry whatever was asked."""
 
     facts: Facts
     service: Service
+    tokens: frozenset[str]
+    network_only: bool
+    for_whom: tuple[str, ...]
+    papers: tuple[str, ...]
+    phones: tuple[str, ...]
+    address: str
+    hours: str
+    waiting: str
+    verified: str
+    doors: tuple[Note, ...]
+
+
+class Seen(NamedTuple):
+    """One result as far as it was worked out, for the wording of it."""
+
+    card: Card
     state: State
     opening: str
     km: float | None
     today: date
+    fresh: bool
 
 
 # Vocabulary → (code of the reason, text before the label); the prefix of a code says its vocabulary.
@@ -89,14 +106,36 @@ def code_note(code: str) -> Note:
     return Note(reason, f"{before}: {label(name, code)}")
 
 
-def reasons(query: Query, asked: list[Word], seen: Seen, territory: Territory) -> tuple[Note, ...]:
+def card_of(facts: Facts, service: Service, network_only: bool) -> Card:
+    """The parts of a record that a desk reads out."""
+    return Card(
+        facts=facts,
+        service=service,
+        tokens=frozenset(facts.tokens),
+        network_only=network_only,
+        for_whom=tuple(label("target_groups", code) for code in service.targets),
+        papers=tuple(document.document for document in service.required_documents),
+        phones=tuple(phone.number for phone in service.phones),
+        address=address(service),
+        hours=service.hours.text if service.hours is not UNSET else "",
+        waiting=service.waiting.text if service.waiting is not UNSET and service.waiting.text is not UNSET else "",
+        verified=service.verified_at if service.verified_at is not UNSET else "",
+        doors=tuple(_doors(service)),
+    )
+
+
+def reasons(asked: Asked, seen: Seen, territory: Territory) -> tuple[Note, ...]:
     """Every part of the question that this entry answers."""
-    found = (*_word_reasons(asked, seen), *_filter_reasons(query, seen), *_place_reasons(query, seen, territory))
+    found = (
+        *_word_reasons(asked.words, seen),
+        *_filter_reasons(asked.query, seen),
+        *_place_reasons(asked, seen, territory),
+    )
     return tuple(dict.fromkeys(found))
 
 
-def _word_reasons(asked: list[Word], seen: Seen) -> Iterator[Note]:
-    has = frozenset(seen.facts.tokens)
+def _word_reasons(asked: Iterable[Word], seen: Seen) -> Iterator[Note]:
+    has = seen.card.tokens
     for word in asked:
         for alternative in (a for a in word.found if has.issuperset(a)):
             token = alternative[0]
@@ -108,7 +147,7 @@ def _word_reasons(asked: list[Word], seen: Seen) -> Iterator[Note]:
 
 
 def _filter_reasons(query: Query, seen: Seen) -> Iterator[Note]:
-    service, has = seen.service, frozenset(seen.facts.tokens)
+    service, has = seen.card.service, seen.card.tokens
     asked = (*query.needs, *query.categories, *query.targets, *query.accessibility, *query.costs)
     yield from (code_note(code) for code in (*asked, *(f"lang:{c}" for c in query.languages)) if code in has)
     if query.for_everybody and EVERYBODY in has:
@@ -127,25 +166,19 @@ def _filter_reasons(query: Query, seen: Seen) -> Iterator[Note]:
         yield Note("open", seen.opening.capitalize() + ".")
     if query.fresh and service.verified_at is not UNSET:
         yield Note("fresh", f"Verificato il {day(service.verified_at)}.")
-    if query.age is not None and seen.facts.ages != (0, 200):
+    if query.age is not None and seen.card.facts.ages != (0, 200):
         yield Note("age", f"Ammesso a {query.age} anni.")
 
 
-def _place_reasons(query: Query, seen: Seen, territory: Territory) -> Iterator[Note]:
-    service = seen.service
-    for asked in (query.comune, query.residence):
-        family = territory.family(asked) | {asked} if asked else frozenset[str]()
-        if asked == query.comune and service.comune is not UNSET and service.comune in family:
-            yield Note("place", f"Si trova a {comune_name(service.comune, seen.today, territory)}.")
-        served = [code for code in service.territory if code in family]
-        if served:
-            yield Note("territory", f"Serve {comune_name(served[0], seen.today, territory)}.")
+def _place_reasons(asked: Asked, seen: Seen, territory: Territory) -> Iterator[Note]:
+    service, place = seen.card.service, seen.card.facts.place
+    if service.comune is not UNSET and service.comune in asked.comuni:
+        yield Note("place", f"Si trova a {comune_name(service.comune, seen.today, territory)}.")
+    if asked.comuni or asked.residence:
+        served = (code for code in service.territory if code in asked.comuni or code in asked.residence)
+        yield from (Note("territory", f"Serve {comune_name(code, seen.today, territory)}.") for code in served)
     if seen.km is not None:
-        how = (
-            "dal punto indicato dall'ente"
-            if seen.facts.place and seen.facts.place.pinned
-            else "tra i centri dei comuni"
-        )
+        how = "dal punto indicato dall'ente" if place and place.pinned else "tra i centri dei comuni"
         yield Note("distance", f"A {kilometres(seen.km)} ({how}).")
 
 
@@ -156,14 +189,14 @@ def comune_name(istat: str, today: date, territory: Territory) -> str:
     return name if successor == istat else f"{name}, oggi {territory.name(successor)}"
 
 
-def warnings(seen: Seen, fresh: bool) -> tuple[Note, ...]:
+def warnings(seen: Seen) -> tuple[Note, ...]:
     """What the operator has to know before giving the address."""
-    found = (*_notices(seen), *_opening(seen), *_doors(seen.service), *_freshness(seen, fresh))
+    found = (*_notices(seen), *_opening(seen), *seen.card.doors, *_freshness(seen))
     return tuple(dict.fromkeys(found))
 
 
 def _notices(seen: Seen) -> Iterator[Note]:
-    service, today = seen.service, seen.today.isoformat()
+    service, today = seen.card.service, seen.today.isoformat()
     if service.status == "temporarily closed":
         yield Note("closed-temporarily", "Chiuso temporaneamente.")
     notice = service.notice
@@ -171,14 +204,14 @@ def _notices(seen: Seen) -> Iterator[Note]:
         yield Note("notice", notice.text)
     if service.alert is not UNSET:
         yield Note("alert", service.alert)
-    if seen.facts.full:
+    if seen.card.facts.full:
         yield WAITING["full"]
     elif service.waiting is not UNSET and service.waiting.status is not UNSET and service.waiting.status in WAITING:
         yield WAITING[service.waiting.status]
 
 
 def _opening(seen: Seen) -> Iterator[Note]:
-    status = seen.facts.timetable.status
+    status = seen.card.facts.timetable.status
     if status == APPOINTMENT:
         yield Note("appointment", "Solo su appuntamento.")
     if status == PHONE_ONLY:
@@ -204,19 +237,15 @@ def _doors(service: Service) -> Iterator[Note]:
         yield Note("place-reserved", "L'indirizzo è riservato: telefonare.")
 
 
-def _freshness(seen: Seen, fresh: bool) -> Iterator[Note]:
-    service = seen.service
-    if not seen.facts.verified:
+def _freshness(seen: Seen) -> Iterator[Note]:
+    service = seen.card.service
+    if not seen.card.facts.verified:
         yield Note("not-verified", "Dati mai verificati.")
-    elif not fresh:
+    elif not seen.fresh:
         last = service.verified_at if service.verified_at is not UNSET else service.assured_date
         yield Note("not-verified", f"Non verificato da più di {FRESH_DAYS} giorni (ultima volta: {day(str(last))}).")
     if service.valid_until is not UNSET and service.valid_until < seen.today.isoformat():
         yield Note("expired", f"Valido fino al {day(service.valid_until)}.")
-
-
-def for_whom(service: Service) -> tuple[str, ...]:
-    return tuple(label("target_groups", code) for code in service.targets)
 
 
 def address(service: Service) -> str:
@@ -225,12 +254,3 @@ def address(service: Service) -> str:
         return ""
     found = [f"{a.address_1}, {a.city}" for location in locations(service) for a in location.addresses]
     return found[0] if found else ""
-
-
-def is_free(service: Service) -> bool:
-    return any(cost.code == FREE for cost in service.cost_options)
-
-
-def access_notes(service: Service) -> tuple[str, ...]:
-    """The labels of the accessibility codes."""
-    return tuple(label("accessibility_features", code) for code in sorted(accessibility(service)))
