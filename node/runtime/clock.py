@@ -2,6 +2,8 @@
 
 import time
 
+from node.runtime.ports import Clock
+
 
 class SystemClock:
     """Wall clock for what people and peers read, monotonic clock for how long something took."""
@@ -13,3 +15,6 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some start; unmoved by a change of the time of day."""
         return time.monotonic()
+
+
+_conforms: type[Clock] = SystemClock

@@ -3,6 +3,8 @@
 import os
 import random
 
+from node.runtime.ports import Random
+
 
 class SystemDice:
     """The operating system's generator."""
@@ -40,3 +42,6 @@ def _uuid4(raw: bytes) -> str:
     number = number & ~(0x3 << 62) | (2 << 62)
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_conforms: tuple[type[Random], ...] = (SystemDice, SeededDice)

@@ -15,6 +15,7 @@ import msgspec
 
 from node.runtime.platform import make_private_dir, readable_by_others, replace_private
 from node.runtime.ports import KeyEntry, KeyState, KeyUse, Random
+from node.runtime.ports import Keystore as KeystorePort
 from protocol.errors import ProtocolError
 
 SEED_BYTES: Final = 32
@@ -189,3 +190,6 @@ def _stretch(passphrase: str, salt: bytes) -> bytes:
 
     secret = normalize("NFC", passphrase).encode()
     return scrypt(secret, salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P, maxmem=1 << 26, dklen=32)
+
+
+_conforms: tuple[type[KeystorePort], ...] = (Keystore, MemoryKeystore)

@@ -1,10 +1,12 @@
 """The four ports an engine takes: clock, random, store, keystore. Shapes only; app and cli build the real ones."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
-from node.runtime.store import Outcome
+if TYPE_CHECKING:  # the local channel imports this module and needs no SQLite
+    import sqlite3
+
+    from node.runtime.store import Outcome
 
 T = TypeVar("T")
 KeyState = Literal["current", "next", "old"]
@@ -30,11 +32,11 @@ class Random(Protocol):
 class Store(Protocol):
     """See node.runtime.store for the promise."""
 
-    def execute_group(self, commands: Sequence[Callable[[sqlite3.Connection], T]]) -> list[Outcome[T]]: ...
+    def execute_group(self, commands: "Sequence[Callable[[sqlite3.Connection], T]]") -> "list[Outcome[T]]": ...
 
-    def run(self, command: Callable[[sqlite3.Connection], T]) -> T: ...
+    def run(self, command: "Callable[[sqlite3.Connection], T]") -> T: ...
 
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
+    def read(self, query: "Callable[[sqlite3.Connection], T]") -> T: ...
 
 
 class KeyEntry(NamedTuple):

@@ -21,6 +21,7 @@ from typing import Final, Generic, NamedTuple, Self, TypeVar
 from node.runtime.lock import StoreLock
 from node.runtime.migrations import Migration, migrate, script
 from node.runtime.platform import create_private, make_private_dir, restrict, sync_dir, sync_file
+from node.runtime.ports import Store as StorePort
 from protocol.errors import ProtocolError
 
 __all__ = ["Migration", "Outcome", "Store", "script"]
@@ -356,3 +357,6 @@ def _refuse_all(commands: Sequence[Command[T]], code: str) -> list[Outcome[T]]:
 
 def _refusal(code: str) -> ProtocolError:
     return ProtocolError(code, after=_AFTER.get(code))
+
+
+_conforms: type[StorePort] = Store

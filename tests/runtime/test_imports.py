@@ -44,6 +44,10 @@ def test_what_a_command_imports_is_light(modules):
     assert not loaded(*(f"node.runtime.{name}" for name in modules)) & HEAVY_FOR_A_COMMAND
 
 
+def test_the_local_channel_needs_no_database():
+    assert "sqlite3" not in loaded("node.runtime.local")
+
+
 def test_the_whole_runtime_loads_none_of_the_lazy_libraries():
     heavy = loaded(*(f"node.runtime.{name}" for name in [*LIGHT, "http", "client", "writer"]))
     assert not heavy & NEVER_IN_RUNTIME

@@ -89,6 +89,13 @@ def test_a_command_that_ends_the_transaction_acknowledges_nobody(store, verb):
     assert store.run(add("c"))
 
 
+def test_a_commit_that_fails_acknowledges_nobody_and_leaves_the_store_usable(store):
+    store.run(lambda tx: tx.execute("CREATE TABLE child (note INTEGER REFERENCES note DEFERRABLE INITIALLY DEFERRED)"))
+    orphan = store.execute_group([add("a"), lambda tx: tx.execute("INSERT INTO child VALUES (99)")])
+    assert codes(orphan) == ["internal"] * 2
+    assert store.run(add("b")) == 1
+
+
 def test_run_raises_the_refusal(store):
     with pytest.raises(ZeroDivisionError):
         store.run(lambda tx: 1 // 0)

@@ -52,12 +52,15 @@ async def test_a_cancelled_caller_disturbs_nobody(writer):
         go.wait()
         return add("slow")(tx)
 
-    caller = asyncio.ensure_future(writer.submit(slow))
+    blocking = asyncio.ensure_future(writer.submit(slow))
     await asyncio.get_running_loop().run_in_executor(None, started.wait)
-    caller.cancel()
+    cancelled, patient = (asyncio.ensure_future(writer.submit(add(text))) for text in ("cancelled", "patient"))
+    await asyncio.wait([patient], timeout=0)
+    cancelled.cancel()
     go.set()
-    assert await writer.submit(count) == 1
-    assert caller.cancelled()
+    assert await asyncio.wait_for(asyncio.gather(blocking, patient), 5) == [1, 3]
+    assert cancelled.cancelled()
+    assert await writer.submit(count) == 3
 
 
 async def test_too_many_waiting_commands_are_answered_busy(tmp_path):
