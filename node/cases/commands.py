@@ -1,0 +1,144 @@
+"""The commands about referrals and operators, as rows: what is asked, what runs, whether it writes. No rules."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from node import requests as ask
+from node.cases import desk, operators, views
+from node.cases.routing import Advice, advise
+from node.commands import Command
+from node.vault import access
+from protocol.errors import ProtocolError
+from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+
+if TYPE_CHECKING:
+    from node.body import Body
+
+SIDES: Final[Mapping[str, str]] = {"received": "R", "sent": "S", "internal": "L"}
+ACTS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"offer", "forwarded"}
+SHORTEST: Final = 4  # characters of an identifier that may stand for the whole
+
+
+class AccessLine(Struct, frozen=True):
+    """One opening of a case."""
+
+    at: int
+    operator: str
+    action: str
+    case_id: str
+    leg: str
+
+
+class AccessLog(Struct, frozen=True):
+    """The log, and whether each row follows from the one before."""
+
+    rows: list[AccessLine]
+    intact: bool
+
+
+def find_leg(db: sqlite3.Connection, text: str) -> str:
+    """The referral meant by its identifier or by the beginning of it. Raises unknown-case."""
+    wanted = text.strip().lower()
+    if len(wanted) < SHORTEST or not all(char in "0123456789abcdef-" for char in wanted):
+        raise ProtocolError("unknown-case", expected=f"at least {SHORTEST} characters of its code")
+    rows = db.execute("SELECT leg FROM leg WHERE leg >= ? AND leg < ? LIMIT 2", (wanted, wanted + "g")).fetchall()
+    if len(rows) != 1:
+        raise ProtocolError("unknown-case", expected="a code that names one referral", got=f"{len(rows)} found")
+    return str(rows[0][0])
+
+
+def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> desk.Done:
+    linked = find_leg(tx, request.linked_from) if request.linked_from else None
+    wanted = desk.Refer(to=request.to, offer=request.offer, as_=request.as_, linked_from=linked)
+    return desk.refer(tx, body.ctx, wanted)
+
+
+def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> desk.Done:
+    if request.ev not in ACTS:
+        raise ProtocolError("unknown-code", field="ev", expected=" ".join(sorted(ACTS)), got=request.ev)
+    same = msgspec.structs.asdict(request)
+    same["leg"] = find_leg(tx, request.leg)
+    same["of"] = find_leg(tx, request.of) if request.of else None
+    return desk.act(tx, body.ctx, desk.Act(**same))
+
+
+def _hand_over(tx: sqlite3.Connection, body: "Body", request: ask.HandOver) -> desk.Done:
+    leg = find_leg(tx, request.leg)
+    wanted = desk.HandOver(leg=leg, desk_to=request.desk_to, as_=request.as_, text=request.text)
+    return desk.hand_over(tx, body.ctx, wanted)
+
+
+def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRedirect) -> desk.Done:
+    leg = find_leg(tx, request.leg)
+    wanted = desk.FollowRedirect(leg=leg, as_=request.as_, to=request.to, basis=request.basis)
+    return desk.follow_redirect(tx, body.ctx, wanted)
+
+
+def _assign(tx: sqlite3.Connection, body: "Body", request: ask.Assign) -> ask.Nothing:
+    operators.require(tx, request.as_, "assign")
+    if request.code not in {operator.code for operator in operators.everybody(tx)}:
+        raise ProtocolError("unknown-operator", got=request.code)
+    operators.assign(tx, find_leg(tx, request.leg), request.code, body.ctx.clock.now())
+    return ask.Nothing()
+
+
+def _cases(db: sqlite3.Connection, body: "Body", request: ask.Cases) -> list[views.CaseLine]:
+    side = SIDES[request.side] if request.side else None
+    return views.listing(db, body.ctx, side=side, late=request.late, all_=request.all_)
+
+
+def _case(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> views.CaseView:
+    return views.case(tx, body.ctx, find_leg(tx, request.leg), request.as_)
+
+
+def _route(db: sqlite3.Connection, body: "Body", request: ask.Route) -> Advice:
+    return advise(db, body.ctx, request)
+
+
+def _access_log(db: sqlite3.Connection, body: "Body", request: ask.AccessLog) -> AccessLog:
+    operators.require(db, request.as_, "access-log")
+    case_id = None
+    if request.case:
+        (case_id,) = db.execute("SELECT case_id FROM leg WHERE leg = ?", (find_leg(db, request.case),)).fetchone()
+    rows = [AccessLine(*row) for row in access.read(db, case_id)]
+    return AccessLog(rows, access.first_broken(db) is None)
+
+
+# -- operators
+
+
+def _operators(db: sqlite3.Connection, body: "Body", request: ask.Nothing) -> list[operators.Operator]:
+    return operators.everybody(db)
+
+
+def _operator_add(tx: sqlite3.Connection, body: "Body", request: ask.OperatorAdd) -> operators.Operator:
+    if request.as_ is not None:
+        operators.require(tx, request.as_, "operators")
+    return operators.add(tx, request.code, request.role, request.desk, body.ctx.clock.now())
+
+
+def _operator_disable(tx: sqlite3.Connection, body: "Body", request: ask.OperatorDisable) -> ask.Nothing:
+    if request.as_ is not None:
+        operators.require(tx, request.as_, "operators")
+    operators.disable(tx, request.code)
+    return ask.Nothing()
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "refer": Command(ask.Refer, _refer, writes=True, sends=True),
+    "act": Command(ask.Act, _act, writes=True, sends=True),
+    "hand-over": Command(ask.HandOver, _hand_over, writes=True, sends=True),
+    "follow-redirect": Command(ask.FollowRedirect, _follow_redirect, writes=True, sends=True),
+    "assign": Command(ask.Assign, _assign, writes=True),
+    "cases": Command(ask.Cases, _cases, writes=False),
+    "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
+    "route": Command(ask.Route, _route, writes=False),
+    "access-log": Command(ask.AccessLog, _access_log, writes=False),
+    "operators": Command(ask.Nothing, _operators, writes=False),
+    "operator-add": Command(ask.OperatorAdd, _operator_add, writes=True),
+    "operator-disable": Command(ask.OperatorDisable, _operator_disable, writes=True),
+}

@@ -1,0 +1,258 @@
+"""What the commands of a node ask for: shapes only. Imports nothing but msgspec and schemas, so that a command line
+
+can make them without loading the program (DESIGN §3.4). Names of comuni may be names or ISTAT codes; `leg` may be the
+beginning of an identifier when only one referral begins so; times are Unix seconds, `day` texts are ISO dates.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from schemas.bodies import Basis, Offer
+
+Operator = Annotated[str, Meta(min_length=1, max_length=32)]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+View = Literal["public", "members"]
+Side = Literal["received", "sent", "internal"]
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What all requests are: closed."""
+
+
+class Nothing(Request, frozen=True):
+    """A question without parameters."""
+
+
+# -- referrals
+
+
+class Refer(Request, frozen=True):
+    """A new referral: `to` a member, `offer` complete but for `case`; `as_` is the operator's code."""
+
+    to: str
+    offer: Offer
+    as_: Operator
+    linked_from: str | None = None
+
+
+class Act(Request, frozen=True):
+    """One step on a referral; `ev` is a kind of the table. At a hand-over `side` says which of the two desks acts."""
+
+    leg: str
+    ev: str
+    as_: Operator
+    reason: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+    ref: str | None = None
+    to_node: str | None = None
+    of: str | None = None
+    when: int | None = None
+    offer: Offer | None = None
+    side: Literal["S", "R"] | None = None
+
+
+class HandOver(Request, frozen=True):
+    """A received case to another desk of the same body."""
+
+    leg: str
+    desk_to: Annotated[str, Meta(min_length=1, max_length=200)]
+    as_: Operator
+    text: str | None = None
+
+
+class FollowRedirect(Request, frozen=True):
+    """The sender confirms the recipient a receiver suggested (or names another)."""
+
+    leg: str
+    as_: Operator
+    to: str | None = None
+    basis: Basis | None = None
+
+
+class Assign(Request, frozen=True):
+    """Gives a case to an operator who sees only what is assigned."""
+
+    leg: str
+    code: Operator
+    as_: Operator
+
+
+class Cases(Request, frozen=True):
+    """A list: `side` None for all, `late` only what waits too long, `all_` also what is over."""
+
+    side: Side | None = None
+    late: bool = False
+    all_: bool = False
+
+
+class Case(Request, frozen=True):
+    """One case whole; its opening is logged."""
+
+    leg: str
+    as_: Operator
+
+
+class AccessLog(Request, frozen=True):
+    """Who opened which case; `case` limits it to one."""
+
+    as_: Operator
+    case: str | None = None
+
+
+class Route(Request, frozen=True):
+    """A need to be routed: codes of the vocabularies; `residence` a comune; `age` a year or a band "65-80"."""
+
+    need: str
+    targets: list[str] = []
+    age: Annotated[str, Meta(pattern=r"^\d{1,3}(-\d{1,3})?$")] | None = None
+    residence: str | None = None
+    urgency: str = "UR-ORD"
+    kind: str | None = None
+    health: bool = False
+    at: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 10
+
+
+# -- operators
+
+
+class OperatorAdd(Request, frozen=True):
+    """Adds or changes a code. `as_` None: whoever holds the local token (the first operator has to come from there)."""
+
+    code: Operator
+    role: str
+    desk: str | None = None
+    as_: Operator | None = None
+
+
+class OperatorDisable(Request, frozen=True):
+    """The code can no longer act."""
+
+    code: Operator
+    as_: Operator | None = None
+
+
+# -- catalogue
+
+
+class Import(Request, frozen=True):
+    """A sheet's bytes; `preview` changes nothing; `withdraw_missing` takes back entries the new sheet no longer has."""
+
+    name: str
+    content: bytes
+    preview: bool = False
+    withdraw_missing: bool = False
+    as_: Operator | None = None
+
+
+class Entries(Request, frozen=True):
+    """Our own entries; `stale`: only those not verified for 180 days; `words`: name contains."""
+
+    stale: bool = False
+    words: str = ""
+
+
+class Selection(Request, frozen=True):
+    """Which entries: all, some ids (or beginnings of them), or those whose name contains `words`. Exactly one."""
+
+    all_: bool = False
+    ids: list[str] = []
+    words: str = ""
+
+
+class Confirm(Request, frozen=True):
+    """Still right on `day` (today when absent), for many entries at once."""
+
+    which: Selection
+    day: Day | None = None
+    as_: Operator | None = None
+
+
+class SetNotice(Request, frozen=True):
+    """A dated temporary notice on entries; an empty `text` takes it off."""
+
+    which: Selection
+    text: Annotated[str, Meta(max_length=300)]
+    until: Day | None = None
+    as_: Operator | None = None
+
+
+class Withdraw(Request, frozen=True):
+    """Takes entries back: absent from the next publication."""
+
+    which: Selection
+    as_: Operator | None = None
+
+
+class Publish(Request, frozen=True):
+    """Signs what changed. The courier posts it."""
+
+    as_: Operator | None = None
+
+
+# -- map and network
+
+
+class Search(Request, frozen=True):
+    """A desk's question. `text` as a person types it; the other fields narrow it (see node.map.query.Query).
+
+    Codes may be in small letters; `comune`, `near`, `residence` are names or codes; `at` is local wall time
+    "2026-11-20 11:40", and with it `open` means open then.
+    """
+
+    text: Annotated[str, Meta(max_length=300)] = ""
+    view: View = "members"
+    needs: list[str] = []
+    targets: list[str] = []
+    for_everybody: bool = False
+    categories: list[str] = []
+    kinds: list[str] = []
+    comune: str | None = None
+    residence: str | None = None
+    near: str | None = None
+    zone: str | None = None
+    member: list[str] = []
+    owner: list[str] = []
+    provider: list[str] = []
+    sector: list[str] = []
+    management: list[str] = []
+    system: list[str] = []
+    access: list[str] = []
+    anonymous: bool = False
+    languages: list[str] = []
+    step_free: bool = False
+    accessibility: list[str] = []
+    costs: list[str] = []
+    age: Annotated[int, Meta(ge=0, le=130)] | None = None
+    at: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}$")] | None = None
+    open: bool = False
+    fresh: bool = False
+    within_km: float | None = None
+    order: Literal["useful", "near"] = "useful"
+    limit: Annotated[int, Meta(ge=1, le=200)] = 20
+    offset: Annotated[int, Meta(ge=0)] = 0
+
+
+class ShowService(Request, frozen=True):
+    """One entry of the map by its id, or the beginning of it."""
+
+    id: Annotated[str, Meta(min_length=4, max_length=36)]
+    node: str | None = None
+    view: View = "members"
+
+
+class MapPage(Request, frozen=True):
+    """Entries `after` … of map.ndjson; `version` of the pages before, so that two versions are never mixed."""
+
+    view: View = "members"
+    after: Annotated[int, Meta(ge=0)] = 0
+    version: int | None = None
+
+
+class MapViews(Request, frozen=True):
+    """One of the three views of the map: bodies, services → desks, places."""
+
+    view: View = "members"
+    by: Literal["bodies", "services", "places"] = "bodies"
