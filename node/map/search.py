@@ -6,8 +6,9 @@ Order "useful", each step only between what the steps before leave equal:
   3 wait      open at the instant asked about, then opens today, tomorrow … a later week, then unknown
   4 km        whole kilometres; places without a position last
   5 stale     verified in the last 180 days, before the others
-  6 neutral   SHA-256(date ‖ category ‖ member): equals change places every day, and anybody can recompute it
-Order "near" begins with km, to a tenth, and has no step 4. Names never count; a last tie is within one member's category and goes by id.
+  6 neutral   SHA-256(date ‖ category ‖ member): equals change places every day; anybody can recompute it
+Order "near" begins with km, to a tenth, and has no step 4. Names never count; a last tie is within one member's
+category and goes by id.
 """
 
 from collections import Counter
@@ -37,14 +38,27 @@ How = Literal["centroid", "pin"]
 
 
 class Rank(NamedTuple):
-    """The place of an entry in the order, the smallest first; entries of one rank are equals. `km`: see above."""
+    """The place of an entry in the order, the smallest first; entries of one rank are equals.
 
-    km_first: float
-    full: bool
-    weak: bool
+    `tenths` of a kilometre count in order "near", `km` in order "useful"; the other is 0.
+    """
+
+    tenths: int
+    full: int
+    weak: int
     wait: int
-    km: float
-    stale: bool
+    km: int
+    stale: int
+
+
+# Where each field stands in a rank packed into one number. Thousands of candidates are ranked for one page: numbers are
+# compared faster than tuples, and leave nothing behind for the garbage collector to walk through (30 ms at the p99).
+STALE, KM, WAIT, WEAK, FULL, TENTHS = 0, 1, 18, 22, 23, 24
+NUMBER_BITS = 32
+
+
+def unpacked(rank: int) -> Rank:
+    return Rank(rank >> TENTHS, rank >> FULL & 1, rank >> WEAK & 1, rank >> WAIT & 15, rank >> KM & 0x1FFFF, rank & 1)
 
 
 class Hit(NamedTuple):
@@ -184,26 +198,27 @@ class ServiceMap:
         most = max(counts.values(), default=0)
         return [number for number, count in counts.items() if count == most], True
 
-    def _ranked(self, asked: Asked, numbers: Collection[int], at: datetime) -> list[tuple[Rank, int]]:
-        """What is computed once per place and once per timetable is kept: all candidates pass through here."""
-        query, index = asked.query, self.index
+    def _ranked(self, asked: Asked, numbers: Collection[int], at: datetime) -> list[int]:
+        """Packed rank and number of every match: what is the same for a place or a timetable is computed once."""
+        query, held = asked.query, self.index.held
         weak = self._weak(asked, numbers)
         origin, near = self._origin(query), query.order == "near"
         oldest = at.date().toordinal() - FRESH_DAYS
         picky = query.age is not None or query.within_km is not None or query.open or query.fresh
-        distances: dict[Place | None, tuple[float, float]] = {}
+        distances: dict[Place | None, int] = {}
         waits: dict[int, int] = {}
-        ranked: list[tuple[Rank, int]] = []
+        ranked: list[int] = []
         for number in numbers:
-            facts = index.held[number]
+            facts = held[number]
             if (km := distances.get(facts.place)) is None:
                 km = distances[facts.place] = _kilometres(origin, facts.place, near)
             if (wait := waits.get(id(facts.timetable))) is None:
-                wait = waits[id(facts.timetable)] = wait_days(index.state(facts.timetable, at), at)
+                wait = waits[id(facts.timetable)] = wait_days(self.index.state(facts.timetable, at), at)
             stale = facts.verified < oldest
             if picky and not _answers(query, facts, wait, stale, origin):
                 continue
-            ranked.append((_rank((km[0], facts.full, number in weak, wait, km[1], stale)), number))
+            rank = km | facts.full << FULL | (number in weak) << WEAK | wait << WAIT | stale
+            ranked.append(rank << NUMBER_BITS | number)
         return ranked
 
     def _weak(self, asked: Asked, numbers: Collection[int]) -> Collection[int]:
@@ -215,16 +230,17 @@ class ServiceMap:
             strong = self.index.postings.matching(word.strong, strong)
         return set(numbers).difference(strong)
 
-    def _first(self, ranked: list[tuple[Rank, int]], wanted: int, at: datetime) -> list[Hit]:
+    def _first(self, ranked: list[int], wanted: int, at: datetime) -> list[Hit]:
         """The first hits in order. The neutral key is computed only for those that could be among them."""
         if len(ranked) > wanted:
-            last = nsmallest(wanted, ranked)[-1][0]
-            ranked = [pair for pair in ranked if pair[0] <= last]
+            last = nsmallest(wanted, ranked)[-1] >> NUMBER_BITS
+            ranked = [both for both in ranked if both >> NUMBER_BITS <= last]
         today, hits = at.date().isoformat(), []
-        for rank, number in ranked:
+        for both in ranked:
+            number = both & (1 << NUMBER_BITS) - 1
             facts = self.index.held[number]
             key = _neutral(today, facts.category, facts.node)
-            hits.append(Hit(rank, key, facts.id, facts.node, number))
+            hits.append(Hit(unpacked(both >> NUMBER_BITS), key, facts.id, facts.node, number))
         return sorted(hits)[:wanted]
 
     def _origin(self, query: Query) -> tuple[float, float] | None:
@@ -252,6 +268,7 @@ class ServiceMap:
         km = _distance(self._origin(found.asked.query), card.facts.place)
         seen = Seen(card, state, said(card.facts.timetable, state, at), km, at.date(), not hit.rank.stale)
         service = card.service
+        how: How = "pin" if card.facts.place and card.facts.place.pinned else "centroid"
         return Result(
             id=hit.id,
             node=hit.node,
@@ -267,9 +284,7 @@ class ServiceMap:
             phones=card.phones,
             address=card.address,
             distance_km=None if km is None else round(km, 1),
-            distance_how=None
-            if km is None
-            else ("pin" if card.facts.place and card.facts.place.pinned else "centroid"),
+            distance_how=None if km is None else how,
             waiting=card.waiting,
             verified=card.verified,
             fresh=seen.fresh,
@@ -288,9 +303,6 @@ def _distance(origin: tuple[float, float] | None, place: Place | None) -> float 
     return great_circle_km(origin, (place.lat, place.lon)) if origin and place else None
 
 
-_rank = Rank._make
-
-
 @lru_cache(maxsize=65536)
 def _neutral(day: str, category: str, member: str) -> bytes:
     return neutral_key(day, category, member)
@@ -307,11 +319,12 @@ def _answers(query: Query, facts: Facts, wait: int, stale: bool, origin: tuple[f
     return not (query.open and wait) and not (query.fresh and stale)
 
 
-def _kilometres(origin: tuple[float, float] | None, place: Place | None, near: bool) -> tuple[float, float]:
-    """The two kilometre fields of a rank: only one of them counts, the other is 0."""
+def _kilometres(origin: tuple[float, float] | None, place: Place | None, near: bool) -> int:
+    """The kilometre field of a rank that counts in this order, in its position."""
     km = _distance(origin, place)
-    shown = NOWHERE if km is None else round(km, 1) if near else int(km)
-    return (shown, 0) if near else (0, shown)
+    if near:
+        return (NOWHERE * 10 if km is None else round(km * 10)) << TENTHS
+    return (NOWHERE if km is None else int(km)) << KM
 
 
 def _equals(items: Sequence[Result]) -> tuple[Equals, ...]:

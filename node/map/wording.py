@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -126,11 +127,8 @@ def card_of(facts: Facts, service: Service, network_only: bool) -> Card:
 
 def reasons(asked: Asked, seen: Seen, territory: Territory) -> tuple[Note, ...]:
     """Every part of the question that this entry answers."""
-    found = (
-        *_word_reasons(asked.words, seen),
-        *_filter_reasons(asked.query, seen),
-        *_place_reasons(asked, seen, territory),
-    )
+    words, filters = _word_reasons(asked.words, seen), _filter_reasons(asked.query, seen)
+    found = chain(words, filters, _place_reasons(asked, seen, territory))
     return tuple(dict.fromkeys(found))
 
 
