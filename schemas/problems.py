@@ -92,6 +92,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "log-moved": Problem(409, "later", "La bacheca è cambiata nel frattempo.", "the log moved", _WAIT),
     "bad-checkpoint": Problem(422, "never", "Il sigillo della bacheca non è valido.", "the checkpoint does not verify", _ASK),
     "bad-proof": Problem(422, "never", "La prova non corrisponde.", "the proof does not verify", _ASK),
+    "too-many": Problem(429, "later", "Troppe richieste in poco tempo da questo ente.", "quota exceeded", "Riprovare più tardi: il limite è giornaliero."),
     "invitation-invalid": Problem(403, "never", "L'invito non è valido, è scaduto o è già stato usato.", "invitation unknown, used or expired", "Chiedere un nuovo invito alla capofila."),
     "id-taken": Problem(409, "after-fix", "Il nome tecnico è già usato.", "node id already used", "Sceglierne un altro."),
     "already-decided": Problem(409, "never", "La richiesta è già stata decisa.", "already decided", "Controllare l'elenco degli aderenti."),
