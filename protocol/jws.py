@@ -95,7 +95,7 @@ def _header_segment(kid: str, typ: Typ) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _read_header(segment: str) -> Header:
+def _read_header(segment: str, typ: Typ) -> Header:
     """A member's header is the same in each of its messages, hence the cache (bounded by HEADER_MAX each)."""
     if len(segment) > HEADER_MAX:
         raise ProtocolError("too-large", field="header")
@@ -108,6 +108,8 @@ def _read_header(segment: str) -> Header:
         raise ProtocolError("bad-header", field="alg", expected=ALG)
     if not is_hash(header.kid):
         raise ProtocolError("bad-header", field="kid", expected="an RFC 7638 thumbprint")
+    if header.typ != typ:
+        raise ProtocolError("bad-header", field="typ", expected=typ)
     return header
 
 
@@ -134,11 +136,10 @@ def parse_compact(text: str, typ: Typ, *, max_bytes: int) -> Unverified:
     segments = text.split(".")
     if len(segments) != 3:
         raise ProtocolError("bad-shape", expected="three segments", got=f"{len(segments)} segments")
-    if _read_header(segments[0]).typ != typ:
-        raise ProtocolError("bad-header", field="typ", expected=typ)
+    header = _read_header(segments[0], typ)
     payload = b64u_decode(segments[1], field="payload")
     signing_input = f"{segments[0]}.{segments[1]}".encode("ascii")
-    return Unverified(_read_header(segments[0]).kid, payload, signing_input, _signature(segments[2]))
+    return Unverified(header.kid, payload, signing_input, _signature(segments[2]))
 
 
 def verify(unverified: Unverified, key: VerifyKey) -> bytes:
@@ -224,9 +225,7 @@ def parse_general(raw: bytes, typ: Typ, *, max_bytes: int) -> General:
 
 
 def _read_one(one: _Signature, typ: Typ, payload: bytes, segment: str) -> Unverified:
-    header = _read_header(one.protected)
-    if header.typ != typ:
-        raise ProtocolError("bad-header", field="typ", expected=typ)
+    header = _read_header(one.protected, typ)
     return Unverified(header.kid, payload, f"{one.protected}.{segment}".encode("ascii"), _signature(one.signature))
 
 
