@@ -335,6 +335,15 @@ def test_the_registry_alone_can_only_take_keys_away():
     assert net.step().signing_key("distretto", signer("distretto").kid).status == "revoked"
 
 
+def test_a_revoked_key_stays_revoked_when_the_list_forgets_it():
+    net = network()
+    net.change("distretto", **rotated(net, "distretto"), revoked=[signer("distretto").kid])
+    one = net.step()
+    net.change("distretto", revoked=[])
+    two = net.step(net.step(one))
+    assert two.signing_key("distretto", signer("distretto").kid).status == "revoked"
+
+
 def test_a_key_statement_signed_by_the_registry_changes_no_key():
     net = network()
     forged = net.key_statement("distretto", signer("evil"), signer("distretto"), by=signer("online"))
@@ -539,6 +548,16 @@ def test_an_expired_root_stops_no_known_peer_and_brings_no_new_member_or_key():
     assert two.freshness(late) == "degraded"
     assert two.freshness(late + 181 * DAY) == "beyond"
     assert set(net.read(two.raw, now=late, own_copy=True).members) == {"comune-uno", "distretto", "nuovo"}
+
+
+def test_under_an_expired_root_the_registry_cannot_lift_a_suspension():
+    net = network()
+    net.change("distretto", status="suspended")
+    one = net.step()
+    late = net.root.root.exp + DAY
+    forged = net.admission("distretto", by=["online"], seq=2, first=signer("evil"))
+    net.change("distretto", status="active", admission=forged)
+    assert net.read(net.publish(one, now=late), one, late).void == {"distretto": "root-expired"}
 
 
 def test_the_real_ceremony_replaces_a_pilot_without_enrolling_again():
