@@ -4,8 +4,9 @@ Invariants: nothing goes back (seq, chain, numbers of routes); an entry counts b
 member, never of the registry; routes that fail leave a member known but not sealed to.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from protocol import jws
 from protocol.admissions import Verified, read_admission
@@ -99,9 +100,7 @@ def read_entry(entry: MemberEntry, root: TrustedRoot, before: Member | None = No
     former = _former_keys(entry, verified.admission, root)
     if before is not None:
         _check_memory(verified, chain, before, former)
-    # once revoked, always revoked: dropping a kid from the list gives nothing back
-    gone = {kid for kid, state in before.states.items() if state.status == "revoked"} if before else set()
-    states = _states(chain, former, gone.union(entry.revoked))
+    states = _states(chain, former, entry.revoked, before)
     # held routes may stay only while the key that was current then is not revoked now
     kept = before if before and _status(states, before.current.kid) != "revoked" else None
     routes, routes_next, fault = _routes(entry, verified.admission, chain[-1], root, kept)
@@ -145,15 +144,17 @@ def _check_memory(
 
 
 def _states(
-    chain: Sequence[ChainKey], former: Mapping[str, ChainKey], revoked: Collection[str]
+    chain: Sequence[ChainKey], former: Mapping[str, ChainKey], listed: Sequence[str], before: Member | None
 ) -> dict[str, jws.KeyState]:
-    states = {kid: jws.KeyState(link.key, "revoked") for kid, link in former.items()}
+    """Once revoked, always revoked: a list that forgets a kid, or a re-admission without its past, frees no key."""
+    known = before.states if before else {}
+    revoked = {*listed, *former, *(kid for kid, state in known.items() if state.status == "revoked")}
+    states = {kid: jws.KeyState(state.key, "revoked") for kid, state in known.items()}
+    states |= {kid: jws.KeyState(link.key, "revoked") for kid, link in former.items()}
     for link in chain:
         gone = link.revoked or link.kid in revoked
-        states[link.kid] = jws.KeyState(link.key, "revoked" if gone else "superseded")
-    last = chain[-1]
-    if states[last.kid].status != "revoked":
-        states[last.kid] = jws.KeyState(last.key, "current")
+        status: Literal["revoked", "current", "superseded"] = "superseded" if link is not chain[-1] else "current"
+        states[link.kid] = jws.KeyState(link.key, "revoked" if gone else status)
     return states
 
 

@@ -298,6 +298,18 @@ def test_an_ended_member_is_no_member_and_its_old_key_never_returns():
     assert net.step(two).void == {"distretto": "admission-invalid"}
 
 
+def test_a_readmission_that_hides_the_past_does_not_free_the_old_keys():
+    net, fresh = network(), signer("distretto-nuovo")
+    one = net.step()
+    net.add(
+        "distretto", admission=net.admission("distretto", seq=2, first=fresh), routes=net.routes("distretto", key=fresh)
+    )
+    two = net.step(net.step(one))
+    assert two.signing_key("distretto", signer("distretto").kid).status == "revoked"
+    net.add("distretto", admission=net.admission("distretto", seq=3), routes=net.routes("distretto"))
+    assert net.step(two).void == {"distretto": "admission-invalid"}
+
+
 def test_an_entry_that_vanishes_is_reported_and_cannot_come_back_older():
     net = network()
     net.change("distretto", **rotated(net, "distretto"))
