@@ -55,7 +55,9 @@ class Schedule(Struct, frozen=True, omit_defaults=True, kw_only=True):
     closed_season: Season | UnsetType = UNSET
 
 
-class Address(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Address(Struct, frozen=True, kw_only=True):
+    """Defaults are written: HSDS requires country and address_type."""
+
     id: Uuid
     address_1: Line
     city: Line
