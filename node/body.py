@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from node.catalogue import tables as catalogue_tables
+from node.catalogue.tables import MIGRATIONS as CATALOGUE_MIGRATIONS
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
 from node.engine import Exchange, store_path
@@ -30,7 +30,7 @@ MIGRATIONS: Final = (
     *trust.MIGRATIONS,
     *map_migrations(),
     *FOLLOW_MIGRATIONS,
-    *catalogue_tables.MIGRATIONS,
+    *CATALOGUE_MIGRATIONS,
 )
 KEYS_NAME: Final = "chiavi.json"
 NET: Final = "net"
