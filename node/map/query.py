@@ -1,7 +1,7 @@
 """The question a desk asks of the map, and its words and filters as groups of tokens. Finds nothing by itself."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -113,13 +113,13 @@ class Correction(NamedTuple):
     stems: tuple[str, ...]
 
 
-def ask_of(query: Query, asked: Sequence[Word], territory: Territory) -> Asked:
-    """A comune of the question stands also for its predecessors and successors."""
+def ask_of(query: Query, asked: Sequence[Word], family: Callable[[str], frozenset[str]]) -> Asked:
+    """A comune of the question stands also for its predecessors and successors: Territory.family."""
 
-    def family(istat: str | None) -> frozenset[str]:
-        return territory.family(istat) | {istat} if istat else frozenset()
+    def stands_for(istat: str | None) -> frozenset[str]:
+        return family(istat) | {istat} if istat else frozenset()
 
-    return Asked(query, tuple(asked), family(query.comune), family(query.residence))
+    return Asked(query, tuple(asked), stands_for(query.comune), stands_for(query.residence))
 
 
 def filter_groups(asked: Asked) -> Iterator[Group]:

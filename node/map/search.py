@@ -149,14 +149,18 @@ class ServiceMap:
     def __init__(self, source: Source, view: View, territory: Territory) -> None:
         self._source = source
         self._cards: dict[int, Card] = {}
+        self._family = lru_cache(maxsize=1024)(territory.family)
         self.index = MapIndex(view, territory)
         self.territory = territory
 
     def ask(self, text: str, now: int, **more: object) -> Results:
-        """Free words as a person types them; a comune among them that finds nothing gives way to what is near it."""
+        """Free words as a person types them, and fields of Query that narrow them.
+
+        A comune among the words that finds nothing gives way to what is near it; one given as a field does not.
+        """
         query = replace(query_from_words(text, self.territory), **more)
         found = self.search(query, now)
-        if found.total or not query.comune:
+        if found.total or not query.comune or "comune" in more:
             return found
         return replace(self.search(replace(query, comune=None), now), widened=True)
 
@@ -178,7 +182,7 @@ class ServiceMap:
         """The page asked for as hits only: what a caller needs who has the records at hand."""
         self.index.refresh(self._source)
         words, corrections = word_groups(query.words, self.index)
-        asked = ask_of(query, words, self.territory)
+        asked = ask_of(query, words, self._family)
         numbers, partial = self._candidates(asked)
         at = local(query.at if query.at is not None else now)
         ranked = self._ranked(asked, numbers, at)
@@ -258,7 +262,7 @@ class ServiceMap:
             service = read(entry, self.index.view) if entry else None
             assert entry is not None and service is not None  # refreshed in this very search
             if len(self._cards) >= KEPT_CARDS:
-                self._cards.clear()
+                del self._cards[next(iter(self._cards))]  # the oldest; all at once would take 6 ms
             card = self._cards[number] = card_of(facts, service, entry.public is None)
         return card
 
