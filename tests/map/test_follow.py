@@ -135,7 +135,13 @@ def test_a_publication_signed_before_its_key_was_compromised_still_counts(busy, 
     world, a, _ = busy
     old, a.key = a.key, S1.signing_key(world.dice.bytes(32))
     statement = KeyStatement(
-        net=world.net, node=a.node, n=2, x=b64u_encode(a.key.public), prev=old.kid, iat=world.clock.now(), reason="compromise"
+        net=world.net,
+        node=a.node,
+        n=2,
+        x=b64u_encode(a.key.public),
+        prev=old.kid,
+        iat=world.clock.now(),
+        reason="compromise",
     )
     world.state(sign_key_statement(statement, old), a.routes(world.clock.now(), 2))
     replica = Replica(tmp_path, world)

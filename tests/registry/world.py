@@ -36,6 +36,7 @@ from schemas.records import Organization, Service
 
 T = TypeVar("T")
 START = 1_795_259_400
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 PROTOCOLLO = b"Protocollo d'intesa, versione 1\n"
 
 
@@ -90,7 +91,7 @@ class World:
     """One registry on one store."""
 
     def __init__(self, seed: int = 1, *, pilot: bool = False, found: bool = True, suite: object = S1) -> None:
-        self.dir = tempfile.TemporaryDirectory()
+        self.dir = tempfile.TemporaryDirectory(dir=MEMORY)
         self.clock = FakeClock()
         self.dice = SeededDice(seed)
         self.keystore = MemoryKeystore(self.dice)
