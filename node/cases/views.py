@@ -1,7 +1,8 @@
 """What a desk sees of its referrals: lists, and one case whole. Reading a case is logged; lists carry no person."""
 
 import sqlite3
-from typing import Final, cast
+from collections import Counter
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -9,15 +10,13 @@ from msgspec import Struct
 from node.cases import operators
 from node.cases.desk import bodies, folded
 from node.context import Context
-from node.exchange.log import LegRow, leg_row
+from node.exchange.log import LegRow, leg_row, listed, logs
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.finality import is_final
 from protocol.referral import TERMINALS, Leg, Writer, allowed, has_gap
 from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
 from schemas.bodies import EventBody, Offer
-
-_UNFINISHED: Final = "', '".join(("offered", "opened", "asked", "accepted", "waiting", "in-charge", "cancel-requested"))
 
 
 class CaseLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -79,18 +78,7 @@ def listing(
     db: sqlite3.Connection, ctx: Context, *, side: str | None = None, late: bool = False, all_: bool = False
 ) -> list[CaseLine]:
     """Referrals of this body, what needs an answer first. `side`: R received, S sent, L internal."""
-    where = ["state != 'none'"]
-    if side:
-        where.append("side = :side")
-    if not all_:
-        where.append(f"state IN ('{_UNFINISHED}', 'redirected')")
-    rows = db.execute(
-        "SELECT leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by,"
-        " respond_by, alarm_at, desk_from, desk_to, parent, linked_from FROM leg WHERE " + " AND ".join(where) +
-        " ORDER BY COALESCE(respond_by, alarm_at, created), created, leg",
-        {"side": side},
-    ).fetchall()  # fmt: skip
-    lines = [_line(db, ctx, LegRow(*row)) for row in rows]
+    lines = [_line(db, ctx, row) for row in listed(db, side=side, finished=all_)]
     return [line for line in lines if line.late or not late]
 
 
@@ -112,8 +100,6 @@ def final(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> bool:
             "SELECT n, h FROM event WHERE leg = ? AND writer = 'S' AND k = 'processed' AND h IS NOT NULL", (leg.leg,)
         )
     )
-    from node.exchange.log import logs
-
     member = ctx.member(leg.peer)
     ended = member is None or member.status == "ended"
     return is_final(held, "S", acks=acks, gap=has_gap(logs(db, leg.leg)[1]), peer_ended=ended)
@@ -186,16 +172,11 @@ def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]
                 delivery=k,
                 overruled=(writer, body.n) in overruled,
                 **present,
-            )  # fmt: skip
+            )
         )
     return steps
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
     """How many referrals are open, by side: what a status line says."""
-    marks = ", ".join("?" for _ in TERMINALS)
-    rows = db.execute(
-        f"SELECT side, COUNT(*) FROM leg WHERE state NOT IN ({marks}, 'none') GROUP BY side",
-        tuple(TERMINALS),
-    )
-    return {str(side): int(count) for side, count in rows}
+    return dict(Counter(row.side for row in listed(db, side=None, finished=False) if row.state not in TERMINALS))

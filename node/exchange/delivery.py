@@ -1,7 +1,8 @@
-"""What is due, by which route, and what an answer means for the pace. Commands and queries; the courier does the sending.
+"""What is due, by which route, what an answer means for the pace. Commands and queries; the courier sends.
 
 Routes in order: direct addresses, then relays; one that refuses or times out is followed at once by the next; `held`
-without `stored`: the next relay after 6 h, again daily. Per destination, persisted: delay = U(0.5, 1) · min(cap, 5 s · 2^k).
+without `stored`: the next relay after 6 h, again daily. Per destination, persisted:
+delay = U(0.5, 1) · min(cap, 5 s · 2^k).
 "Unreachable" never becomes "failed" (PROTOCOL §3).
 """
 

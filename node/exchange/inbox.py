@@ -228,7 +228,8 @@ def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -
         if answer.jti == jti and answer in batch.acks.get(sender, ()):
             return answer
     row = tx.execute(
-        "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ? ORDER BY prob IS 'jti-reuse' LIMIT 1",
+        "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ?"
+        " ORDER BY prob IS 'jti-reuse' LIMIT 1",
         (sender, jti),
     ).fetchone()
     return _Answer(*row) if row else None
@@ -293,8 +294,8 @@ def _describe_offer(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: Eve
     parent = offer.parent if isinstance(offer.parent, str) else None
     desk = offer.desk if isinstance(offer.desk, str) else None
     tx.execute(
-        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?, parent = ?,"
-        " linked_from = ? WHERE leg = ?",
+        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?,"
+        " parent = ?, linked_from = ? WHERE leg = ?",
         (offer.referral, offer.urgency, now, due.ack_by, due.respond_by, desk, parent, linked, leg.leg),
     )
 

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from protocol.referral import Event, Leg, fold
 
-_COLUMNS = "leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by," \
-    " respond_by, alarm_at, desk_from, desk_to, parent, linked_from"  # fmt: skip
+_SELECT = (
+    "SELECT leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by,"
+    " respond_by, alarm_at, desk_from, desk_to, parent, linked_from FROM leg "
+)
 
 
 class LegRow(NamedTuple):
@@ -55,13 +57,24 @@ class Entry(NamedTuple):
 
 def leg_row(db: sqlite3.Connection, leg: str) -> LegRow | None:
     """The leg, or None."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM leg WHERE leg = ?", (leg,)).fetchone()
+    row = db.execute(_SELECT + "WHERE leg = ?", (leg,)).fetchone()
     return LegRow(*row) if row else None
+
+
+def listed(db: sqlite3.Connection, *, side: str | None, finished: bool) -> list[LegRow]:
+    """Legs for a list, what is due first. `side`: S, R, L or None for all; `finished` includes what is over."""
+    rows = db.execute(
+        _SELECT + "WHERE state != 'none' AND (:side IS NULL OR side = :side) AND (:finished OR state IN"
+        " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested', 'redirected'))"
+        " ORDER BY COALESCE(respond_by, alarm_at, created), created, leg",
+        {"side": side, "finished": finished},
+    )
+    return [LegRow(*row) for row in rows]
 
 
 def insert_leg(tx: sqlite3.Connection, row: LegRow) -> None:
     """A new leg."""
-    tx.execute(f"INSERT INTO leg ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
+    tx.execute("INSERT INTO leg VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
 
 def insert_event(tx: sqlite3.Connection, entry: Entry) -> None:

@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 
 def write_event(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
-    """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds and checks rights.
+    """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds.
 
     `content` is complete: leg, n, seen, ev. Raises unknown-recipient, suspended.
     """

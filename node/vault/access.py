@@ -48,8 +48,10 @@ def record(tx: sqlite3.Connection, row: Access) -> None:
 
 def read(db: sqlite3.Connection, case_id: str | None = None) -> list[Access]:
     """The whole log in order, or that of one case."""
-    where, args = ("WHERE case_id = ?", (case_id,)) if case_id else ("", ())
-    rows = db.execute(f"SELECT at, operator, action, case_id, leg FROM access_log {where} ORDER BY id", args)
+    rows = db.execute(
+        "SELECT at, operator, action, case_id, leg FROM access_log WHERE ?1 IS NULL OR case_id = ?1 ORDER BY id",
+        (case_id,),
+    )
     return [Access(*row) for row in rows]
 
 
