@@ -4,7 +4,7 @@
     apply_page(tx, page)                              # the leaves are ours
     for want in wanted(db, membership):               # the shell fetches /v1/object/{want.hash} …
         checked = prepare_object(db, want, raw, membership)
-        accept_objects(tx, [checked, …])              # … and the map changes when a snapshot is complete
+        accept_objects(tx, [checked, …], membership)  # … and the map changes when a snapshot is complete
     settle(tx, membership)                            # after a page, and after a newer members document
 Only the newest snapshot of each chain is fetched, so a rebuild costs what the map costs, not what its history did.
 Roots and members documents are kept by node.runtime.trust; here they are only found again in the log.
@@ -224,8 +224,7 @@ def wanted(
         " WHERE applied = 0 AND fault IS NULL AND c.seq > COALESCE(m.ended, -1) ORDER BY c.seq"
     )
     for node, vis, hash_, bundle in rows.fetchall():
-        member = membership.members.get(node)
-        if vis not in views or member is None or member.status != "active" or _withdrawn(db, node, hash_):
+        if vis not in views or not _is_active(membership, node) or _withdrawn(db, node, hash_):
             continue
         if bundle is None:
             yield Want(hash_, "bundle", node, vis)
@@ -308,12 +307,23 @@ class _KeysAt:
         return row[0] is None or bool(row[0] > self._seq)
 
 
-def accept_objects(tx: sqlite3.Connection, fetched: Sequence[Checked]) -> bool:
-    """Keeps them; True when a snapshot became complete and is on the map."""
-    for checked in fetched:
+def accept_objects(tx: sqlite3.Connection, fetched: Sequence[Checked], membership: Membership) -> bool:
+    """Keeps those of members still active; True when a snapshot became complete and is on the map."""
+    current = [checked for checked in fetched if _is_active(membership, checked.want.node)]
+    for checked in current:
         _keep(tx, checked)
-    chains = sorted({(checked.want.node, checked.want.vis) for checked in fetched})
+    chains = sorted({(checked.want.node, checked.want.vis) for checked in current})
     return sum(_complete(tx, node, vis) for node, vis in chains) > 0
+
+
+def accept_object(tx: sqlite3.Connection, checked: Checked, membership: Membership) -> bool:
+    """One alone."""
+    return accept_objects(tx, [checked], membership)
+
+
+def _is_active(membership: Membership, node: str) -> bool:
+    member = membership.members.get(node)
+    return member is not None and member.status == "active"
 
 
 def _keep(tx: sqlite3.Connection, checked: Checked) -> None:

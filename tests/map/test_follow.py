@@ -42,7 +42,7 @@ class Replica:
         self.store.run(lambda tx: follow.settle(tx, members))
         while wants := self.store.read(lambda db: list(follow.wanted(db, members))):
             checked = [self.store.read(lambda db, w=want: self.fetch(db, w)) for want in wants]
-            self.store.run(lambda tx, c=checked: follow.accept_objects(tx, c))
+            self.store.run(lambda tx, c=checked: follow.accept_objects(tx, c, members))
 
     def fetch(self, db: object, want: follow.Want) -> follow.Checked:
         self.fetched += 1
@@ -237,7 +237,7 @@ def test_a_head_nobody_of_the_network_signed_is_refused(busy, tmp_path):
 
 
 def test_an_object_that_is_not_what_the_log_names_is_refused(busy, tmp_path):
-    world, a, _ = busy
+    world, _, _ = busy
     replica = Replica(tmp_path, world)
     while replica.take(replica.page()):
         pass
