@@ -124,8 +124,7 @@ def _open_leg(
         ),
     )  # fmt: skip
     operators.assign(tx, leg, as_, now)
-    if linked is not None and not isinstance(offer.linked_from, str):
-        offer = msgspec.structs.replace(offer, linked_from=linked)
+    offer = msgspec.structs.replace(offer, case=offer.case or case_id, linked_from=linked or offer.linked_from)
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, n=1, seen=0, ev="offer", by=as_, offer=offer
     )
@@ -228,8 +227,8 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
     parent = _leg(tx, request.leg)
     operators.require(tx, request.as_, "hand-over", parent.leg)
     _may_write(tx, ctx)
-    if parent.side != "R":
-        raise ProtocolError("illegal-event", field="leg", expected="a received case")
+    if parent.side == "L":
+        raise ProtocolError("illegal-event", field="leg", expected="a case received or sent")
     offer = latest_offer(tx, ctx, parent)
     changed = msgspec.structs.replace(offer, parent=parent.leg, description=request.text or offer.description)
     return _open_leg(
