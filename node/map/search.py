@@ -33,7 +33,6 @@ from protocol.territory import Territory, great_circle_km
 from schemas.records import Service
 
 NOWHERE = 99_999  # kilometres of a place without a position: after every other
-KEPT_CARDS = 1024
 How = Literal["centroid", "pin"]
 
 
@@ -148,7 +147,6 @@ class ServiceMap:
 
     def __init__(self, source: Source, view: View, territory: Territory) -> None:
         self._source = source
-        self._cards: dict[int, Card] = {}
         self._family = lru_cache(maxsize=1024)(territory.family)
         self.index = MapIndex(view, territory)
         self.territory = territory
@@ -254,17 +252,12 @@ class ServiceMap:
         return self.territory.centroid(comune) if comune else None
 
     def _card(self, number: int) -> Card:
-        """What of an entry does not depend on the question; the last ones shown are kept."""
-        card = self._cards.get(number)
-        if card is None:
-            facts = self.index.held[number]
-            entry = self._source.entry(facts.node, facts.id)
-            service = read(entry, self.index.view) if entry else None
-            assert entry is not None and service is not None  # refreshed in this very search
-            if len(self._cards) >= KEPT_CARDS:
-                del self._cards[next(iter(self._cards))]  # the oldest; all at once would take 6 ms
-            card = self._cards[number] = card_of(facts, service, entry.public is None)
-        return card
+        """Read anew each time: kept records would cost the garbage collector more, at the p99, than reading saves."""
+        facts = self.index.held[number]
+        entry = self._source.entry(facts.node, facts.id)
+        service = read(entry, self.index.view) if entry else None
+        assert entry is not None and service is not None  # refreshed in this very search
+        return card_of(facts, service, entry.public is None)
 
     def _result(self, found: Found, hit: Hit) -> Result:
         card, at = self._card(hit.number), found.at
