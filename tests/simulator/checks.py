@@ -1,0 +1,245 @@
+"""The invariants of SECURITY §3.1, looked at after a run: what stores hold against what the observer saw."""
+
+import sqlite3
+from base64 import b64encode
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from node.cases import views
+from node.exchange.log import LegRow, leg_row, logs
+from protocol.errors import ProtocolError
+from protocol.receipts import RANK, read_receipt
+from protocol.referral import Event, effective, fold, has_gap, history
+from tests.simulator.kernel import Violation
+from tests.simulator.people import CANARY
+from tests.simulator.shell import Node
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+_EVENTS: Final = "SELECT leg, writer, n, jti, kind, cm, k, mid FROM event"
+
+
+def everything(world: "World") -> None:
+    """All of them, the cheapest to understand first."""
+    stores = {node.name: Held(node) for node in world.nodes}
+    for node in world.nodes:
+        acknowledged_is_held(world, stores[node.name])
+        told_is_held(world, stores[node.name])
+        once_only(stores[node.name])
+        delivered_has_receipts(world, stores[node.name])
+        nothing_alarming(world, stores[node.name])
+        late_is_shown(stores[node.name])
+        finals_hold(world, stores[node.name])
+    both_ends_agree(world, stores)
+    queue_is_total(world, stores)
+    suspension_holds(world)
+    sealed_stays_sealed(world)
+
+
+class Held:
+    """What one node's store says at the end."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = node.name
+        db = self.db = node.store._conn
+        self.events: list[tuple[Any, ...]] = db.execute(_EVENTS).fetchall()
+        self.legs = {row[0]: leg_row(db, row[0]) for row in db.execute("SELECT leg FROM leg").fetchall()}
+        self.inbox = {row[0]: row for row in db.execute("SELECT mid, sender, jti, k, st, cm FROM inbox")}
+        self.by_jti: dict[str, list[tuple[Any, ...]]] = {}
+        for event in self.events:
+            self.by_jti.setdefault(event[3], []).append(event)
+
+    def leg(self, leg: str) -> LegRow:
+        row = self.legs[leg]
+        assert row is not None
+        return row
+
+
+def acknowledged_is_held(world: "World", held: Held) -> None:
+    """I1: what this node signed for exists in its store, as advanced as it said, after whatever crashes."""
+    for acked in world.history.acked.values():
+        if acked.signer != held.name:
+            continue
+        row = held.inbox.get(acked.mid)
+        if row is None or RANK[row[3]] < RANK[acked.k]:
+            raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
+        if acked.k == "processed" and row[3] == "processed" and row[2] not in held.by_jti:
+            raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
+
+
+def told_is_held(world: "World", held: Held) -> None:
+    """I1 for people: what the screen said was written is written."""
+    for told in world.history.told:
+        if told.node == held.name and told.jti not in held.by_jti:
+            raise Violation("I1-told-lost", f"{told}")
+
+
+def once_only(held: Held) -> None:
+    """I2: one row for one event, one standing content for one place."""
+    for jti, rows in held.by_jti.items():
+        if len(rows) > 1:
+            raise Violation("I2-twice", f"{held.name} {jti}: {rows}")
+    places = Counter((event[0], event[1], event[2]) for event in held.events if event[4] != "void")
+    for place, count in places.items():
+        if count > 1:
+            raise Violation("I2-two-contents", f"{held.name} {place}")
+    seen = Counter((row[1], row[2]) for row in held.inbox.values() if row[3] == "processed")
+    for (sender, jti), _ in seen.items():
+        cms = {row[5] for row in held.inbox.values() if row[1] == sender and row[2] == jti and row[3] == "processed"}
+        if len(cms) > 1:
+            raise Violation("I2-two-contents-one-id", f"{held.name} {sender} {jti}")
+
+
+def delivered_has_receipts(world: "World", held: Held) -> None:
+    """I3: "consegnata" only with a stored receipt whose signature holds and which names a sealing of that event."""
+    proven: dict[str, set[str]] = {}
+    now = held.node.clock.now() + 400
+    for peer, raw in held.db.execute("SELECT peer, raw FROM receipt WHERE own = 0"):
+        try:
+            receipt = read_receipt(raw, world.board.membership, net=world.founders.net, me=held.name, now=now).receipt
+        except ProtocolError as problem:
+            raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
+        for ack in receipt.acks:
+            sent = world.history.sent.get(ack.mid)
+            if sent and sent.sender == held.name and sent.dest == receipt.sender:
+                proven.setdefault(sent.jti, set()).add(ack.k)
+    for leg, writer, n, jti, _, _, k, _ in held.events:
+        if k is not None and k not in proven.get(jti, ()):
+            raise Violation("I3-delivered-without-receipt", f"{held.name} {leg} {writer}{n} {k}")
+
+
+def nothing_alarming(world: "World", held: Held) -> None:
+    """Nobody restored anything here and nobody reused a number: such alarms would be false."""
+    for code, leg in held.db.execute("SELECT code, leg FROM alarm"):
+        if code == "restored" or (code == "rejected" and not world.plan.has("defect")):
+            raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
+
+
+def late_is_shown(held: Held) -> None:
+    """I4: an offer past its time that nobody opened stands among the late ones, at both ends."""
+    now = held.node.clock.now()
+    late = {line.leg for line in views.listing(held.db, held.node.ctx, late=True)}
+    for row in held.legs.values():
+        if row is not None and row.state == "offered" and row.side in "SR":
+            due = row.ack_by or row.alarm_at or row.respond_by
+            if due is None or (now > due and row.leg not in late):
+                raise Violation("I4-not-told", f"{held.name} {row.side} {row.leg}")
+
+
+def finals_hold(world: "World", held: Held) -> None:
+    """After everything arrived, every end is final, and no event of a receiver was overruled without a `void`."""
+    for row in held.legs.values():
+        assert row is not None
+        s_log, r_log = logs(held.db, row.leg)
+        folded = fold(s_log, r_log)
+        if folded.state != row.state:
+            raise Violation("I6-stored-state", f"{held.name} {row.leg}")
+        if has_gap(s_log) or has_gap(r_log):
+            if not excused(world, held.name, row.peer):
+                raise Violation("I5-gap-left", f"{held.name} {row.leg}")
+            continue
+        voided = any(event.kind == "void" for event in (*s_log, *r_log))
+        if not voided and any(entry.writer == "R" for entry in folded.overruled):
+            raise Violation("I6-receiver-overruled", f"{held.name} {row.leg}: {folded.overruled}")
+        if row.side == "S" and folded.is_terminal and not excused(world, held.name, row.peer):
+            if not views.final(held.db, held.node.ctx, row, folded):
+                raise Violation("I6-never-final", f"{held.name} {row.leg} {folded.state}")
+        for step in history(s_log, r_log):
+            if step.overruled and step.before != step.after:
+                raise Violation("I6-illegal-transition", f"{held.name} {row.leg} {step}")
+
+
+def excused(world: "World", *names: str) -> bool:
+    """A suspended member neither receives nor is heard: what is between it and others stays as it is."""
+    return any(name in world.history.suspended_at for name in names)
+
+
+def _skeleton(log: list[Event]) -> list[tuple[Any, ...]]:
+    return [(e.writer, e.n, e.kind, e.seen, e.reason, e.outcome, e.cm) for e in effective(log)]
+
+
+def both_ends_agree(world: "World", stores: dict[str, Held]) -> None:
+    """I5: the same histories at both ends, hence the same state."""
+    for held in stores.values():
+        for row in held.legs.values():
+            assert row is not None
+            if row.side != "S" or row.state == "undeliverable" or excused(world, held.name, row.peer):
+                continue
+            other = stores[row.peer]
+            if row.leg not in other.legs:
+                raise Violation("I5-leg-missing", f"{held.name} → {row.peer} {row.leg}")
+            mine, theirs = logs(held.db, row.leg), logs(other.db, row.leg)
+            if tuple(map(_skeleton, mine)) != tuple(map(_skeleton, theirs)):
+                raise Violation("I5-logs-differ", f"{row.leg} {held.name} {row.peer}\n{mine}\n{theirs}")
+            if fold(*mine) != fold(*theirs) or row.state != other.leg(row.leg).state:
+                raise Violation("I5-states-differ", f"{row.leg} {row.state} {other.leg(row.leg).state}")
+
+
+def queue_is_total(world: "World", stores: dict[str, Held]) -> None:
+    """The total-queue checker: every event written for a peer and not refused is there once; nothing else is there."""
+    for held in stores.values():
+        for leg, writer, n, jti, kind, cm, _, _ in held.events:
+            row = held.leg(leg)
+            if row.side == "L":
+                continue
+            mine = writer == row.side
+            other = stores[row.peer]
+            there = other.by_jti.get(jti, [])
+            if mine and not there and not _never_arrives(world, held, row, n, writer, jti):
+                raise Violation("queue-lost", f"{held.name} → {row.peer} {leg} {writer}{n} {kind}")
+            if not mine and not [e for e in there if (e[0], e[1], e[2], e[5]) == (leg, writer, n, cm)]:
+                raise Violation("queue-unexpected", f"{held.name} holds {leg} {writer}{n} {kind} of {row.peer}")
+
+
+def _never_arrives(world: "World", held: Held, row: LegRow, n: int, writer: str, jti: str) -> bool:
+    if excused(world, held.name, row.peer) or row.state == "undeliverable":
+        return True
+    refused = held.db.execute("SELECT 1 FROM event WHERE jti = ? AND k = 'rejected'", (jti,)).fetchone()
+    return refused is not None and world.plan.has("defect")
+
+
+def on_the_way(world: "World") -> list[str]:
+    """What has no signed end yet, but for what a suspension holds."""
+    found = []
+    for node in world.nodes:
+        for jti, dest, leg in node.store.read(lambda db: db.execute("SELECT jti, dest, leg FROM outgoing").fetchall()):
+            if not excused(world, node.name, dest):
+                found.append(f"{node.name} → {dest} {leg} {jti}")
+    return found
+
+
+def suspension_holds(world: "World") -> None:
+    """I11: once healed, no relay keeps anything from a suspended member."""
+    grace = world.plan.span + 3 * 3_600_000
+    for relay, caller, when in world.history.held_of_suspended:
+        since = max(grace, world.history.suspended_at[caller] + 3 * 3_600_000)
+        if when > since:
+            raise Violation("I11-suspended-accepted", f"{relay} kept post of {caller} at {when}")
+
+
+def sealed_stays_sealed(world: "World") -> None:
+    """I10: no canary and no leg id in the raw files of the registry; no canary in any file at all."""
+    marks = _spellings(CANARY)
+    legs = [leg.encode() for node in world.nodes for (leg,) in _some_legs(node.store._conn)]
+    for host in world.hosts():
+        raw = b"".join(path.read_bytes() for path in sorted(host._path().parent.glob("raccordo.db*")))
+        for mark in marks if host is world.board else marks[:2]:
+            if mark in raw:
+                raise Violation("I10-canary", f"{host.name}: {mark!r}")
+        if host is world.board and any(leg in raw for leg in legs):
+            raise Violation("I10-leg-id", host.name)
+
+
+def _some_legs(db: sqlite3.Connection) -> list[tuple[str]]:
+    return db.execute("SELECT leg FROM leg ORDER BY leg LIMIT 3").fetchall()
+
+
+def _spellings(text: str) -> list[bytes]:
+    plain = text.encode()
+    spelt = [plain, text.encode("utf-16-le")]
+    for shift in range(3):
+        whole = b64encode(b"\0" * shift + plain)
+        spelt.append(whole[4 if shift else 0 : len(whole) - 4])
+    return spelt

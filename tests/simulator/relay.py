@@ -1,0 +1,110 @@
+"""A mailbox of the simulated world: what node.mailbox.handlers does over HTTP, in virtual time."""
+
+from collections.abc import Callable
+
+from node.mailbox import box
+from node.runtime.store import Outcome
+from protocol.errors import ProtocolError
+from protocol.members import Membership
+from schemas.wire import DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage
+from tests.simulator.history import History
+from tests.simulator.host import Host
+from tests.simulator.kernel import Answer
+
+
+class Mailbox:
+    """Keeps post for members that list `host.name`; `wake` tells an owner that something arrived."""
+
+    def __init__(
+        self,
+        host: Host,
+        net: str,
+        membership: Callable[[], Membership],
+        wake: Callable[[str, str], None],
+        history: History,
+    ) -> None:
+        self.host = host
+        self.net = net
+        self.membership = membership
+        self.wake = wake
+        self.history = history
+
+    def post(self, caller: str, owner: str, items: list[Item], reply: Answer) -> None:
+        """POST /v1/mailbox/{owner}."""
+        membership, now = self.membership(), self.host.clock.now()
+
+        def kept(held: Membership) -> list[box.ToKeep | box.Refused]:
+            return box.prepare(
+                items, membership=held, net=self.net, caller=caller, owner=owner, relay=self.host.name, now=now
+            )
+
+        try:
+            prepared = kept(membership)
+        except ProtocolError as problem:
+            reply(problem)
+            return
+
+        def command(tx: object) -> DeliveryAnswer:
+            # "Relays refuse at commit": what moved since the check is checked again
+            fresh = prepared if self.membership() is membership else kept(self.membership())
+            return box.put(tx, fresh, caller=caller, owner=owner, now=now)  # type: ignore[arg-type]
+
+        def done(outcome: Outcome[DeliveryAnswer]) -> None:
+            if isinstance(outcome.error, ProtocolError):
+                reply(outcome.error)
+                return
+            answer = outcome.result()
+            if answer.held:
+                self.history.relay_held(self.host.name, caller, answer.held)
+            reply(answer)
+            self.wake(self.host.name, owner)
+
+        self.host.submit(command, done)
+
+    def fetch(self, owner: str, after: str, reply: Answer) -> None:
+        """GET /v1/mailbox/{owner}: nothing leaves before it is marked as shown."""
+        if not self._may(owner, reply):
+            return
+        page: MailboxPage = self.host.store.read(lambda db: box.fetch(db, owner, after))
+        if not page.items:
+            reply(page)
+            return
+        self.host.submit(
+            lambda tx: box.mark_fetched(tx, owner, [item.pos for item in page.items]),
+            lambda outcome: reply(page if outcome.error is None else outcome.error),
+        )
+
+    def _may(self, owner: str, reply: Answer) -> bool:
+        try:
+            self.membership().active(owner)
+        except ProtocolError as problem:
+            reply(problem)
+            return False
+        return True
+
+    def acknowledge(self, owner: str, ack: MailboxAck, reply: Answer) -> None:
+        """POST /v1/mailbox/{owner}/ack."""
+        membership, now = self.membership(), self.host.clock.now()
+        try:
+            receipts = box.prepare_ack(ack, membership=membership, net=self.net, owner=owner, now=now)
+        except ProtocolError as problem:
+            reply(problem)
+            return
+
+        def done(outcome: Outcome[MailboxAckAnswer]) -> None:
+            answer = outcome.result()
+            reply(answer)
+            for index in answer.filed:
+                self.wake(self.host.name, receipts[index][1].to)
+
+        self.host.submit(
+            lambda tx: box.acknowledge(
+                tx, receipts, ack.seen, membership=membership, owner=owner, relay=self.host.name, now=now
+            ),
+            done,
+        )
+
+    def sweep(self) -> None:
+        """Drops what nobody fetched in time."""
+        now = self.host.clock.now()
+        self.host.submit(lambda tx: box.expire(tx, now))

@@ -1,0 +1,383 @@
+"""One seed from beginning to end: build the network, let people work under faults, heal, wait, check."""
+
+import contextlib
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from node.exchange import inbox as inbox_module
+from node.exchange import outbox as outbox_module
+from node.mailbox import box as box_module
+from node.runtime.dice import SeededDice
+from node.runtime.keystore import MemoryKeystore
+from protocol.errors import ProtocolError
+from protocol.suite import S1
+from schemas.wire import Ack, Item, Receipt
+from protocol.receipts import sign_receipt
+from tests.simulator import checks
+from tests.simulator.board import Board
+from tests.simulator.fake_suite import FAKE
+from tests.simulator.founding import REGISTRY, Founders, routes, url_of
+from tests.simulator.history import History
+from tests.simulator.host import EPOCH_S, Host, seed_of
+from tests.simulator.kernel import Kernel, Network, Trace, Violation
+from tests.simulator.people import People
+from tests.simulator.plan import HOUR_MS, Plan
+from tests.simulator.relay import Mailbox
+from tests.simulator.shell import Directory, Node
+
+NAMES: Final = (
+    "distretto",
+    "tavullia",
+    "patronato-a",
+    "montelabbate",
+    "dispensa",
+    "patronato-b",
+    "gabicce",
+    "vallefoglia",
+)
+LIVENESS: Final = 12 * 24 * HOUR_MS
+CHECK_EVERY: Final = 3 * HOUR_MS
+SHM: Final = Path("/dev/shm")
+
+
+class Result(NamedTuple):
+    """What a run amounts to."""
+
+    digest: str
+    lines: int
+    events: int
+    sealings: int
+    told: int
+    quiet_after: int
+    crashes: int
+    refused: int
+
+
+class World:
+    """Everything of one seed. `run` raises Violation."""
+
+    def __init__(self, plan: Plan, home: Path, show: Callable[[str], None] | None = None) -> None:
+        self.plan = plan
+        self.kernel = Kernel(Trace(show))
+        self.network = Network(self.kernel, plan)
+        self.history = History()
+        self.history.now = lambda: self.kernel.now
+        self.directory = Directory()
+        self.dice = random.Random(f"world {plan.seed}")
+        self.suite = S1 if plan.real else FAKE
+        dice = SeededDice(seed_of(plan.seed, "founders"))
+        self.founders = Founders(self.suite, [dice.bytes(32) for _ in range(4)], EPOCH_S - 3600)
+        self.board = Board(self.kernel, self.network, home, self.founders, self.history, self._members_changed)
+        self.nodes = [self._node(home, i, name) for i, name in enumerate(NAMES[: plan.nodes])]
+        self.people = People(plan.seed, self.nodes)
+        self.route_number = dict.fromkeys(NAMES, 1)
+        self.suspended = ""
+        self._found()
+
+    # -- founding
+
+    def _node(self, home: Path, number: int, name: str) -> Node:
+        dice = SeededDice(seed_of(self.plan.seed, name, "keys"))
+        keystore = MemoryKeystore(dice)
+        for seed, key, add in (
+            (seed := dice.bytes(32), self.suite.signing_key(seed), keystore.add_signing),
+            (seed := dice.bytes(32), self.suite.sealing_key(seed), keystore.add_sealing),
+        ):
+            add(seed, key.kid, EPOCH_S)
+        return Node(
+            name, self.kernel, self.network, home, suite=self.suite, keystore=keystore, net=self.founders.net,
+            directory=self.directory, history=self.history,
+        )  # fmt: skip
+
+    def _found(self) -> None:
+        """Admissions by guarantors, routes by members, the second relay at the first member."""
+        self.direct = [node.name for node in self.nodes[: self.plan.direct]]
+        self.relay = self.nodes[0]
+        self.board.relays = [self.relay.name]
+        self.boxes = {node.name: self._mailboxes_of(node) for node in self.nodes}
+        for number, node in enumerate(self.nodes):
+            signer = self.suite.signing_key(node.keystore.signing_seed()[1])
+            admission = self.founders.admit(self.founders.wanted(node.name, number), signer, EPOCH_S - 60)
+            self.board.admit(node.name, admission, self._routes(node, 1))
+        self.board.publish()
+        self.directory.members[REGISTRY] = (self.board, self.board.serve_members)
+        self.directory.members[self.relay.name] = (self.relay, self.relay.serve_members)
+        for host, membership in (
+            (self.board, lambda: self.board.membership),
+            (self.relay, lambda: self.relay.membership),
+        ):
+            self.directory.mailboxes[host.name] = Mailbox(host, self.founders.net, membership, self._wake, self.history)
+        for node in self.nodes:
+            self.directory.nodes[node.name] = node
+            node.enter(self.founders.root_1, self.board.membership.raw)
+            self.people.hire(node)
+        if self.relay.name in self.direct:
+            pass
+
+    def _mailboxes_of(self, node: Node) -> list[str]:
+        both = [REGISTRY, self.relay.name]
+        if node is self.relay:
+            return [REGISTRY]
+        return self.dice.choice((both, both, both[::-1], [REGISTRY], [self.relay.name]))
+
+    def _routes(self, node: Node, n: int) -> str:
+        now = self.kernel.now // 1000 + EPOCH_S
+        keys = [self.suite.sealing_key(seed) for _, seed, _ in node.keystore.sealing_seeds()]
+        return routes(
+            self.founders.net, node.name, self.suite.signing_key(node.keystore.signing_seed()[1]), n=n, now=now,
+            urls=[url_of(node.name)] if node.name in self.direct else [], relays=self.boxes[node.name],
+            sealing=[(key.public, now - i) for i, key in enumerate(keys[:1])],
+        )  # fmt: skip
+
+    # -- wake-ups
+
+    def _wake(self, relay: str, owner: str) -> None:
+        """A long poll answers; when the line is bad it does not, and the owner's next poll finds it."""
+        node = self.directory.nodes.get(owner)
+        if (
+            node is None
+            or not node.up
+            or not self.network.open_between(relay, owner)
+            or self.network.chance(self.plan.drop)
+        ):
+            return
+        self.kernel.after(self.network.latency(), node.guarded(lambda: node.poll(relay)))
+
+    def _members_changed(self) -> None:
+        for node in getattr(self, "nodes", []):
+            if node.up and self.network.open_between(REGISTRY, node.name) and not self.network.chance(self.plan.drop):
+                self.kernel.after(self.network.latency(), node.guarded(node.refresh))
+
+    # -- a run
+
+    def run(self) -> Result:
+        """Work, heal, wait; then everything is looked at."""
+        self._schedule_work()
+        self._schedule_faults()
+        self.kernel.at(24 * HOUR_MS, self._daily)
+        self.kernel.run_until(self.plan.span)
+        self.heal()
+        quiet = self._settle()
+        checks.everything(self)
+        return Result(
+            self.kernel.trace.digest(), self.kernel.trace.lines, self.kernel.events, len(self.history.sent),
+            len(self.history.told), quiet // HOUR_MS, sum(h.crashes for h in self.hosts()), self.history.refused_attempts,
+        )  # fmt: skip
+
+    def hosts(self) -> list[Host]:
+        return [self.board, *self.nodes]
+
+    def _daily(self) -> None:
+        if self.board.up:
+            self.board.publish()
+        self.kernel.after(24 * HOUR_MS, self._daily)
+
+    def _schedule_work(self) -> None:
+        span = self.plan.span
+        for _ in range(self.plan.referrals):
+            node = self.dice.choice(self.nodes)
+            self.kernel.at(self.dice.randrange(span * 9 // 10), lambda node=node: self.people.refer(node))
+        for _ in range(self.plan.acts):
+            node = self.dice.choice(self.nodes)
+            self.kernel.at(self.dice.randrange(span // 50, span), lambda node=node: self.people.act(node))
+
+    def _settle(self) -> int:
+        """Virtual time until nothing is on its way any more."""
+        start = self.kernel.now
+        while self.kernel.now < start + LIVENESS:
+            self.kernel.run_until(self.kernel.now + CHECK_EVERY)
+            if not checks.on_the_way(self):
+                return self.kernel.now - start
+        raise Violation("I4-never-quiet", "; ".join(checks.on_the_way(self)[:5]))
+
+    # -- faults
+
+    def _schedule_faults(self) -> None:
+        for fault in self.plan.faults:
+            dice = random.Random(f"{fault} {self.plan.seed}")
+            schedule = getattr(self, f"_fault_{fault.replace('-', '_')}", None)
+            if schedule:
+                schedule(dice)
+
+    def _times(self, dice: random.Random, least: int, most: int) -> Iterator[int]:
+        for _ in range(dice.randint(least, most)):
+            yield dice.randrange(self.plan.span * 95 // 100)
+
+    def _fault_partition(self, dice: random.Random) -> None:
+        names = [host.name for host in self.hosts()]
+        for when in self._times(dice, 1, 6):
+            shape = dice.choice(("one", "halves", "one-way"))
+            side = dice.sample(names, 1 if shape == "one" else dice.randint(1, len(names) - 1))
+            rest = [name for name in names if name not in side]
+            pairs = [(a, b) for a in side for b in rest]
+            if shape != "one-way":
+                pairs += [(b, a) for a, b in pairs]
+            long = round(dice.expovariate(1 / (2 * HOUR_MS)))
+            self.kernel.at(when, lambda pairs=pairs: self.network.isolate(pairs, 1))
+            self.kernel.at(when + long, lambda pairs=pairs: self.network.isolate(pairs, -1))
+
+    def _fault_crash(self, dice: random.Random) -> None:
+        for host in self.hosts():
+            for when in self._times(dice, 0, 5):
+                away = round(dice.expovariate(1 / (20 * 60_000)))
+                self.kernel.at(when, lambda host=host, away=away: host.crash(away))
+
+    def _clock(self, dice: random.Random, offset: Callable[[], int]) -> None:
+        for node in self.nodes:
+            if dice.random() < 0.5:
+                change, when = offset(), dice.randrange(self.plan.span // 2)
+                self.kernel.at(when, lambda node=node, change=change: self._set_clock(node, change))
+
+    def _set_clock(self, node: Node, offset: int) -> None:
+        self.kernel.note(node.name, "clock", offset)
+        node.clock.offset = offset
+
+    def _fault_clock_small(self, dice: random.Random) -> None:
+        self._clock(dice, lambda: dice.randint(-140, 140))
+
+    def _fault_clock_wrong(self, dice: random.Random) -> None:
+        self._clock(dice, lambda: dice.choice((-1, 1)) * dice.choice((400, 3_600, 20_000, 86_400)))
+
+    def _fault_registry_down(self, dice: random.Random) -> None:
+        for when in self._times(dice, 1, 2):
+            self.kernel.at(when, lambda away=dice.randint(1, 9): self.board.crash(away * HOUR_MS))
+
+    def _fault_expiry(self, dice: random.Random) -> None:
+        for node in dice.sample(self.nodes, max(1, len(self.nodes) // 3)):
+            self.kernel.at(
+                dice.randrange(self.plan.span // 2),
+                lambda node=node, away=dice.randint(4, 11): node.crash(away * HOUR_MS),
+            )
+
+    def _fault_rotation(self, dice: random.Random) -> None:
+        for when in self._times(dice, 1, 4):
+            self.kernel.at(
+                when, lambda node=dice.choice(self.nodes), gone=dice.random() < 0.5: self._rotate(node, gone)
+            )
+
+    def _rotate(self, node: Node, destroy: bool) -> None:
+        """A new sealing key; the old one may be destroyed while mail is still sealed to it."""
+        if not node.up or not self.board.up or node.name in self.history.suspended_at:
+            return
+        seed = SeededDice(seed_of(self.plan.seed, node.name, "rotation", self.kernel.now)).bytes(32)
+        new = self.suite.sealing_key(seed)
+        old = node.keystore.sealing_seeds()[0][0]
+        node.keystore.add_sealing(seed, new.kid, node.clock.now())
+        node.keystore.retire(old)
+        if destroy:
+            for kid, _, state in node.keystore.sealing_seeds():
+                if state == "old":
+                    node.keystore.destroy(kid)
+        node.ctx.reload_keys()
+        self.route_number[node.name] += 1
+        self.kernel.note(node.name, "rotates", destroy)
+        self.board.state_routes(node.name, self._routes(node, self.route_number[node.name]))
+
+    def _fault_suspension(self, dice: random.Random) -> None:
+        if len(self.nodes) < 4:
+            return
+        node = dice.choice(self.nodes[1:])
+        self.kernel.at(dice.randrange(self.plan.span // 4, self.plan.span * 3 // 4), lambda: self._suspend(node))
+
+    def _suspend(self, node: Node) -> None:
+        if not self.board.up:
+            self.kernel.after(HOUR_MS, lambda: self._suspend(node))
+            return
+        self.kernel.note(node.name, "is suspended")
+        self.suspended = node.name
+        self.board.suspend(node.name)
+
+    def _fault_forgery(self, dice: random.Random) -> None:
+        for when in self._times(dice, 5, 40):
+            self.kernel.at(when, lambda share=dice.random(): self._forge(share))
+
+    def _forge(self, share: float) -> None:
+        """A stranger invents a receipt for a sealing it saw pass."""
+        if not self.history.sent:
+            return
+        mid = list(self.history.sent)[-1 - int(share * min(30, len(self.history.sent)))]
+        seen = self.history.sent[mid]
+        node = self.directory.nodes[seen.sender]
+        if not node.up:
+            return
+        now = EPOCH_S + self.kernel.now // 1000
+        receipt = Receipt(
+            net=self.founders.net,
+            sender=seen.dest,
+            to=seen.sender,
+            at=now,
+            hw="1.1",
+            acks=[Ack(mid, "processed", now, 0)],
+        )
+        signer = self.suite.signing_key(self.directory.nodes[seen.dest].keystore.signing_seed()[1])
+        raw = sign_receipt(signer, receipt)
+        forged = raw[:-20] + ("A" * 19 if raw[-20] != "A" else "B" * 19) + "A"
+        node.inbox([Item(r=forged)], lambda answer: None)
+
+    # -- healing
+
+    def heal(self) -> None:
+        """Lines, clocks, limits and processes are sound again; people go home."""
+        self.kernel.note("healed")
+        self.network.calm = True
+        self.network.cut.clear()
+        self.network.isolate = lambda pairs, step: None  # type: ignore[method-assign]
+        box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = _LIMITS
+        for node in self.nodes:
+            node.clock.offset = 0
+        for host in self.hosts():
+            host.restart()
+
+    def close(self) -> None:
+        for host in self.hosts():
+            with contextlib.suppress(Exception):
+                host.close()
+
+
+_LIMITS: Final = (box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS)
+_LIFETIME: Final = outbox_module.LIFETIME_MAX
+_CHECK_EVENT: Final = inbox_module._check_event
+
+
+def _refusing(body: object) -> None:
+    """A reader of another version, which refuses one event in twelve for ever."""
+    jti = getattr(body, "jti", "")
+    if jti and int(jti[:6], 16) % 12 == 0 and getattr(body, "ev", "") != "void":
+        raise ProtocolError("unsupported", field="ev")
+    _CHECK_EVENT(body)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def altered(plan: Plan) -> Iterator[None]:
+    """Limits that a fault class changes for one run."""
+    dice = random.Random(f"limits {plan.seed}")
+    try:
+        if plan.has("relay-full"):
+            box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = dice.randint(3, 12), dice.randint(2, 6)
+        if plan.has("expiry"):
+            outbox_module.LIFETIME_MAX = dice.randint(2, 6) * 3600  # type: ignore[misc]
+        if plan.has("defect"):
+            inbox_module._check_event = _refusing  # type: ignore[assignment]
+        yield
+    finally:
+        box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = _LIMITS
+        outbox_module.LIFETIME_MAX = _LIFETIME  # type: ignore[misc]
+        inbox_module._check_event = _CHECK_EVENT
+
+
+def run(plan: Plan, show: Callable[[str], None] | None = None) -> Result:
+    """One world in a directory of its own on tmpfs, gone afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="raccordo-sim-", dir=SHM if SHM.is_dir() else None))
+    world = None
+    try:
+        with altered(plan):
+            world = World(plan, home, show)
+            return world.run()
+    finally:
+        if world:
+            world.close()
+        shutil.rmtree(home, ignore_errors=True)
