@@ -72,7 +72,7 @@ HEADER_AMONG: Final = 40
 
 
 class Column(NamedTuple):
-    """One column: `at` its place (from 0), its name as written, the field it was taken for ("" when ignored), how surely."""
+    """`at`: its place (from 0); its name as written; the field it was taken for ("": ignored); how surely, 0 to 100."""
 
     at: int
     name: str

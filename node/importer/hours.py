@@ -40,7 +40,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class HoursReading:
-    """`desk_hours_per_week`: hours in season; None when the week is not known, 0 by appointment or telephone."""
+    """`desk_hours_per_week`: hours in season; None when the week is not known, 0 by appointment or telephone.
+
+    `foreign`: some times seem to be those of another service.
+    """
 
     text: str
     status: Status
@@ -54,6 +57,7 @@ class HoursReading:
     problems: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    foreign: bool = False
 
 
 def clock(minutes: int) -> str:
@@ -162,6 +166,7 @@ def _reading(text: str, parse: Parse, rules: tuple[Rule, ...]) -> HoursReading:
     return HoursReading(
         text, status, weekly, _monthly(shown), overnight, season, closed, hours,
         (*_mixed_notes(rules, shown), *parse.notes), tuple(problems), tuple(parse.leftovers), rules,
+        any(clause.foreign and clause.timed for clause in parse.clauses),
     )  # fmt: skip
 
 

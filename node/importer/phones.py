@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 _EXTENSION: Final = re.compile(r"(?:\bint(?:erno)?\b\.?|\binterni\b)\s*:?\s*(\d{1,5})", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"(?:\+|00)?\s?\(?\d[\d\s./()-]*\d")
 _LABELS: Final[list[tuple[str, str]]] = [
-    (r"\bfax\b", "fax"), (r"\bcell", "cell"), (r"\bwhats?app|\bwa\b", "text"), (r"\bnumero verde|\bn\.?\s?verde", "voice"),
+    (r"\bfax\b", "fax"), (r"\bcell", "cell"), (r"\bwhats?app|\bwa\b", "text"),
 ]  # fmt: skip
 _SPLIT: Final = re.compile(
     r"[;,\n]|\s+(?:e|o|oppure)\s+|\s+[-–/]\s+(?=[+\d(])|(?<=\d)\s+(?=(?:tel|cell|fax|whats|numero|n\.? ?verde)\b)",
