@@ -1,0 +1,141 @@
+"""A node process that is driven: node.app as it serves, and referrals written inside it on command. Adds nothing else.
+
+`python -m bench.peer FOLDER`, one JSON command a line on standard input: send, latency, profile. Referrals are written as
+an operator's are, one command each on the writer's queue; they count when the recipient's signed `processed` is stored.
+"""
+
+import asyncio
+import contextlib
+import cProfile
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from bench.children import answer, commands
+from bench.world import OPERATOR
+from node.app import App
+from node.body import Body
+from node.cases import desk
+from node.enrolment import CONFIG_NAME
+from node.runtime.config import NodeConfig, load_config
+from node.runtime.logs import configure
+from schemas.bodies import Basis, Offer, Person
+
+BASIS: Final = Basis(law="GDPR 6(1)(e)", purpose="servizio sociale", notice_version="1", notice_date="2026-01-01")
+_FRAME: Final = 638  # bytes of an event body with the fields below, without its texts
+
+
+def offer(body_bytes: int) -> Offer:
+    """An offer whose event body has about so many bytes, unlike any other."""
+    text = body_bytes - _FRAME
+    words = secrets.token_urlsafe(text)[:text]
+    return Offer(
+        referral="RK-SEGN", urgency="UR-ORD", subject="person", case="", basis=BASIS,
+        person=Person(given_name="Persona", family_name="Inventata", birth_year=1950, phone="0721 000000"),
+        description=words[:600], active_services=words[600:1200], documents=[words[at : at + 200] for at in range(1200, text, 200)],
+        callback="mattina", offices_tried=2,
+    )  # fmt: skip
+
+
+class Driven(App):
+    """Knows when each referral it wrote was acknowledged as processed."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(body)
+        self.waiting: dict[str, asyncio.Future[None]] = {}
+
+    def _changed(self, legs: list[str]) -> None:
+        super()._changed(legs)
+        for leg in legs:
+            waiter = self.waiting.pop(leg, None)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+
+    async def refer(self, to: str, count: int, body_bytes: int) -> list["asyncio.Future[None]"]:
+        """Writes `count` referrals; the futures of their acknowledgements."""
+        ctx = self.body.ctx
+        requests = [desk.Refer(to=to, offer=offer(body_bytes), as_=OPERATOR) for _ in range(count)]
+        done = await asyncio.gather(
+            *(self.writer.submit(lambda tx, wanted=wanted: desk.refer(tx, ctx, wanted)) for wanted in requests)
+        )
+        loop = asyncio.get_running_loop()
+        waiters = [self.waiting.setdefault(each.leg, loop.create_future()) for each in done]
+        self.courier.wake()
+        return waiters
+
+    async def send(self, to: str, messages: int, batch: int, in_flight: int, body: int) -> dict[str, Any]:
+        """`in_flight` desks write `batch` referrals at a time and wait for their receipts."""
+        self.courier.batch, self.courier.in_flight = batch, in_flight
+        left = messages // batch
+        before = self.writer.store.commits, self.writer.store.commands
+
+        async def lane() -> None:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                await asyncio.gather(*await self.refer(to, batch, body))
+
+        began = time.perf_counter()
+        await asyncio.gather(*(lane() for _ in range(in_flight)))
+        seconds = time.perf_counter() - began
+        store = self.writer.store
+        return {
+            "seconds": seconds,
+            "delivered": messages // batch * batch,
+            "commits": store.commits - before[0],
+            "commands": store.commands - before[1],
+        }
+
+    async def latency(self, to: str, messages: int, body: int) -> dict[str, Any]:
+        """One referral at a time: ms from the command to the stored receipt."""
+        took = []
+        for _ in range(messages):
+            began = time.perf_counter()
+            await asyncio.gather(*await self.refer(to, 1, body))
+            took.append(1000 * (time.perf_counter() - began))
+        return {"ms": took}
+
+    async def counts(self) -> dict[str, Any]:
+        """What the store says of the referrals written here or received."""
+
+        def ask(db: Any) -> dict[str, Any]:
+            rows = db.execute("SELECT writer, COALESCE(k, '-'), COUNT(*) FROM event GROUP BY 1, 2").fetchall()
+            return {"legs": db.execute("SELECT COUNT(*) FROM leg").fetchone()[0], "events": rows}
+
+        return await self.readers.read(ask)
+
+
+async def main(folder: Path) -> None:
+    configure("error")
+    app = Driven(Body.open(load_config(folder / CONFIG_NAME, NodeConfig)))
+    await app.start()
+    answer({"ready": True})
+    profile = cProfile.Profile()
+    async for command in commands():
+        do = command.pop("do")
+        if do == "profile":
+            answer(_profile(app, profile, command))
+        else:
+            answer(await {"send": app.send, "latency": app.latency, "counts": app.counts}[do](**command))
+    with contextlib.suppress(asyncio.CancelledError):
+        await app.stop()
+
+
+def _profile(app: Driven, profile: cProfile.Profile, command: dict[str, Any]) -> dict[str, Any]:
+    """`on` "loop" or "writer": profiles that thread from now; otherwise ends and tells."""
+    thread = command.get("on")
+    if thread == "loop":
+        profile.enable()
+    elif thread == "writer":
+        app.writer.call(lambda tx: profile.enable())
+    else:
+        (profile.disable if command.get("was") == "loop" else lambda: app.writer.call(lambda tx: profile.disable()))()
+        profile.create_stats()
+        profile.dump_stats(command["to"])
+    return {}
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
