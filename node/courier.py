@@ -49,6 +49,8 @@ class Courier:
         self._per_dest: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.clock_skew: dict[str, int] = {}
+        self.in_flight = IN_FLIGHT
+        self.batch = BATCH_ITEMS
 
     def wake(self) -> None:
         """Something was written that has to leave."""
@@ -70,12 +72,14 @@ class Courier:
     async def _send_due(self) -> int:
         flying = frozenset(self._in_flight)
         parcels = await self._readers.read(
-            lambda db: self._body.exchange.due(db, in_flight=flying, limit=BATCH_ITEMS * IN_FLIGHT)
+            lambda db: self._body.exchange.due(
+                db, in_flight=flying, limit=self.batch * self.in_flight, batch=self.batch
+            )
         )
         started = 0
         for parcel in parcels:
             marks = self._marks(parcel)
-            if self._per_dest.get(parcel.dest, 0) >= IN_FLIGHT or not self._in_flight.isdisjoint(marks):
+            if self._per_dest.get(parcel.dest, 0) >= self.in_flight or not self._in_flight.isdisjoint(marks):
                 continue
             started += 1
             self._in_flight |= marks

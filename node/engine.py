@@ -14,6 +14,7 @@ from node.exchange import delivery, inbox, outbox, tables
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
+from protocol.limits import BATCH_ITEMS
 from protocol.members import Membership
 from schemas.wire import DeliveryAnswer, Item
 
@@ -58,13 +59,18 @@ class Exchange:
         return inbox.receive(tx, self.ctx, checked)
 
     def due(
-        self, db: sqlite3.Connection, *, in_flight: Collection[str] = (), limit: int = 300
+        self,
+        db: sqlite3.Connection,
+        *,
+        in_flight: Collection[str] = (),
+        limit: int = 300,
+        batch: int = BATCH_ITEMS,
     ) -> list[delivery.Parcel]:
-        """What to send now."""
+        """What to send now, at most `batch` items in a parcel."""
         now = self.ctx.clock.now()
         return [
             *delivery.due_receipts(db, self.ctx, now=now),
-            *delivery.due(db, self.ctx, now=now, in_flight=in_flight, limit=limit),
+            *delivery.due(db, self.ctx, now=now, in_flight=in_flight, limit=limit, batch=batch),
         ]
 
     def answered(

@@ -49,8 +49,10 @@ def routes_to(membership: Membership, dest: str, now: int) -> list[Route]:
     return direct + [Route(urls[name], name, True) for name in member.relays(now) if name in urls]
 
 
-def due(db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection[str], limit: int) -> list[Parcel]:
-    """Batches to send now, urgent first within a destination, at most `limit` items per destination.
+def due(
+    db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection[str], limit: int, batch: int
+) -> list[Parcel]:
+    """Batches to send now, urgent first within a destination, at most `limit` items per destination, `batch` a parcel.
 
     While a destination fails, one parcel of one item probes it; urgent items have no backoff.
     """
@@ -58,12 +60,12 @@ def due(db: sqlite3.Connection, ctx: Context, *, now: int, in_flight: Collection
     for (dest,) in db.execute(
         "SELECT DISTINCT dest FROM outgoing WHERE s IS NOT NULL AND next_at <= ?", (now,)
     ).fetchall():
-        parcels += _due_for(db, ctx, dest, now, in_flight, limit)
+        parcels += _due_for(db, ctx, dest, now, in_flight, limit, batch)
     return parcels
 
 
 def _due_for(
-    db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int
+    db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int, batch: int
 ) -> list[Parcel]:
     routes = routes_to(ctx.membership, dest, now)
     member = ctx.member(dest)
@@ -83,16 +85,16 @@ def _due_for(
     return [
         Parcel(dest, routes[index], [item for _, item in chunk], [mid for mid, _ in chunk], [])
         for index, pairs in by_route.items()
-        for chunk in _batches(pairs[:1] if failing else pairs[:limit])
+        for chunk in _batches(pairs[:1] if failing else pairs[:limit], batch)
     ]
 
 
-def _batches(pairs: Sequence[tuple[str, Item]]) -> Iterable[list[tuple[str, Item]]]:
+def _batches(pairs: Sequence[tuple[str, Item]], most: int) -> Iterable[list[tuple[str, Item]]]:
     chunk: list[tuple[str, Item]] = []
     size = 0
     for pair in pairs:
         length = len(str(pair[1].e)) + len(str(pair[1].s)) + 40
-        if chunk and (len(chunk) >= BATCH_ITEMS or size + length > BATCH_BYTES - 1024):
+        if chunk and (len(chunk) >= most or size + length > BATCH_BYTES - 1024):
             yield chunk
             chunk, size = [], 0
         chunk.append(pair)
