@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct
@@ -30,7 +31,8 @@ class Query(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
     the person lives: services whose territory is elsewhere are left out. `near` or `point` (latitude, longitude): where
     distances start, else `comune`, else `residence`. `at`: the instant asked about (Unix seconds), else now; `open`:
     only what is open then. `fresh`: only what was verified in the last 180 days. `for_everybody`: with `targets`, also
-    services for all. Codes are those of the vocabularies, `owner`, `provider`, `member` are NodeIds.
+    services for all. Codes are those of the vocabularies, `member` is a NodeId, `owner` and
+    `provider` are names of bodies, whatever their case and accents.
     """
 
     words: Annotated[str, Meta(max_length=300)] = ""
@@ -85,15 +87,20 @@ ANY_OF: Final = {
 }
 
 
-class Word(NamedTuple):
-    """One word or phrase of the question. `found`: how an entry may have it; `strong`: in its name or as a code.
+NAMED: Final = ("owner", "provider")  # bodies by name as written, not all of them members
 
-    `codes`: what the phrase names; `typed`: as typed, empty for a dated word, which is never shown again.
+
+class Word(NamedTuple):
+    """One word or phrase of the question. `found`: how an entry may have it; `strong`: as a code or in its name.
+
+    `exact`: as the need and the type of service that it names, both if it names both; where it names neither, as
+    `strong`. `codes`: what it names; `typed`: as typed, empty for a dated word, which is never shown again.
     """
 
     typed: str
     found: Group
     strong: Group
+    exact: Group
     codes: frozenset[str]
 
 
@@ -104,6 +111,10 @@ class Asked(NamedTuple):
     words: tuple[Word, ...]
     comuni: frozenset[str]
     residence: frozenset[str]
+
+    def grades(self) -> tuple[list[Group], list[Group]]:
+        """What an entry must have to answer exactly, and at least by a code or its name."""
+        return [word.exact for word in self.words], [word.strong for word in self.words]
 
 
 class Correction(NamedTuple):
@@ -127,7 +138,7 @@ def filter_groups(asked: Asked) -> Iterator[Group]:
     query = asked.query
     for field, prefix in ANY_OF.items():
         if values := getattr(query, field):
-            yield tuple((f"{prefix}{value}",) for value in values)
+            yield tuple((f"{prefix}{plain(value) if field in NAMED else value}",) for value in values)
     if query.targets:
         yield tuple((code,) for code in (*query.targets, *([EVERYBODY] if query.for_everybody else ())))
     yield from (((code,),) for code in query.accessibility)
@@ -171,7 +182,13 @@ def _word(literals: Sequence[tuple[str, ...]], codes: frozenset[str], typed: str
     strong: list[Alternative] = [(code,) for code in sorted(codes | helping)]
     strong += [tuple(f"name:{known}" for known in literal) for literal in literals]
     shown = "" if any(known in dated_stems() for literal in literals for known in literal) else typed
-    return Word(shown, (*strong, *literals), tuple(strong), codes)
+    return Word(shown, (*strong, *literals), tuple(strong), _exact(codes) or tuple(strong), codes)
+
+
+def _exact(codes: frozenset[str]) -> Group:
+    kinds = [sorted(code for code in codes if code.startswith(prefix)) for prefix in ("NA-", "SC-")]
+    named = [kind for kind in kinds if kind]
+    return tuple(product(*named)) if named else ()
 
 
 def _codes(known: Sequence[str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 Order "useful", each step only between what the steps before leave equal:
   1 places    what has places, before what is full or closed for now
-  2 match     every word in its name or its codes, before words found only in its text
+  2 match     0 every word by the need and type of service it names, 1 by another code or the name, 2 by its text
   3 wait      open at the instant asked about, then opens today, tomorrow … a later week, then unknown
   4 km        whole kilometres; places without a position last
   5 stale     verified in the last 180 days, before the others
@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from node.map.facts import Facts, Place, read, type_of
 from node.map.fold import View
 from node.map.hours import local, said, wait_days
-from node.map.index import MapIndex, Source
+from node.map.index import Group, MapIndex, Source
 from node.map.query import Asked, Correction, Query, ask_of, filter_groups, query_from_words, word_groups
 from node.map.wording import FRESH_DAYS, Card, Note, Seen, card_of, reasons, warnings
 from protocol.neutral import neutral_key
@@ -44,7 +44,7 @@ class Rank(NamedTuple):
 
     tenths: int
     full: int
-    weak: int
+    match: int
     wait: int
     km: int
     stale: int
@@ -52,12 +52,12 @@ class Rank(NamedTuple):
 
 # Where each field stands in a rank packed into one number. Thousands of candidates are ranked for one page: numbers are
 # compared faster than tuples, and leave nothing behind for the garbage collector to walk through (30 ms at the p99).
-STALE, KM, WAIT, WEAK, FULL, TENTHS = 0, 1, 18, 22, 23, 24
+STALE, KM, WAIT, MATCH, FULL, TENTHS = 0, 1, 18, 22, 24, 25
 NUMBER_BITS = 32
 
 
 def unpacked(rank: int) -> Rank:
-    return Rank(rank >> TENTHS, rank >> FULL & 1, rank >> WEAK & 1, rank >> WAIT & 15, rank >> KM & 0x1FFFF, rank & 1)
+    return Rank(rank >> TENTHS, rank >> FULL & 1, rank >> MATCH & 3, rank >> WAIT & 15, rank >> KM & 0x1FFFF, rank & 1)
 
 
 class Hit(NamedTuple):
@@ -203,7 +203,7 @@ class ServiceMap:
     def _ranked(self, asked: Asked, numbers: Collection[int], at: datetime) -> list[int]:
         """Packed rank and number of every match: what is the same for a place or a timetable is computed once."""
         query, held = asked.query, self.index.held
-        weak = self._weak(asked, numbers)
+        exact, strong = (self._having(groups, numbers) for groups in asked.grades())
         origin, near = self._origin(query), query.order == "near"
         oldest = at.date().toordinal() - FRESH_DAYS
         picky = query.age is not None or query.within_km is not None or query.open or query.fresh
@@ -219,18 +219,16 @@ class ServiceMap:
             stale = facts.verified < oldest
             if picky and not _answers(query, facts, wait, stale, origin):
                 continue
-            rank = km | facts.full << FULL | (number in weak) << WEAK | wait << WAIT | stale
+            match = 0 if number in exact else 1 if number in strong else 2
+            rank = km | facts.full << FULL | match << MATCH | wait << WAIT | stale
             ranked.append(rank << NUMBER_BITS | number)
         return ranked
 
-    def _weak(self, asked: Asked, numbers: Collection[int]) -> Collection[int]:
-        """The candidates that have some word of the question only in their text."""
-        if not asked.words:
-            return ()
-        strong: Collection[int] = numbers
-        for word in asked.words:
-            strong = self.index.postings.matching(word.strong, strong)
-        return set(numbers).difference(strong)
+    def _having(self, groups: Sequence[Group], numbers: Collection[int]) -> Collection[int]:
+        """The candidates that satisfy every group."""
+        for group in groups:
+            numbers = self.index.postings.matching(group, numbers)
+        return numbers
 
     def _first(self, ranked: list[int], wanted: int, at: datetime) -> list[Hit]:
         """The first hits in order. The neutral key is computed only for those that could be among them."""

@@ -2,7 +2,7 @@
 
 owner-provider   one body gives a service for another that lists it too (a comune and its cooperative)
 same-phone       two bodies list one type of service in one comune under one telephone number
-same-desk        one body lists one desk twice: same number, same address, one named inside the other's text
+same-desk        one body lists one desk twice: same number, same address, one named in the other's description
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
-from node.map.analyser import stems
+from node.map.analyser import plain, stems
 from node.map.facts import texts
 from node.map.views import Listed
 from protocol.territory import Territory
@@ -74,12 +74,17 @@ def _owner_provider(one: Listed, other: Listed) -> Suggestion | None:
 
 def _gives_for(provider: Listed, owner: Listed) -> bool:
     """The provider's record names the owner as such, or in its text ("per conto del Comune di Pesaro")."""
-    if provider.service.owner == owner.node or owner.service.provider == provider.node:
+    if _names(provider.service.owner, owner) or _names(owner.service.provider, provider):
         return True
     name = " ".join(stems(owner.service.organization.name))
     own = " ".join(stems(provider.service.organization.name))
     written = (text for text in texts(provider.service) if text != provider.service.organization.name)
     return bool(name) and name not in own and any(f" {name} " in f" {' '.join(stems(text))} " for text in written)
+
+
+def _names(written: object, body: Listed) -> bool:
+    known = (body.node, plain(body.service.organization.name))
+    return isinstance(written, str) and plain(written) in known
 
 
 def _same_phone(one: Listed, other: Listed) -> Suggestion | None:
@@ -91,8 +96,8 @@ def _same_desk(one: Listed, other: Listed) -> Suggestion | None:
     if one.address != other.address or not one.address:
         return None
     for named, telling in ((one, other), (other, one)):
-        words = set(stems(named.service.name))
-        if words and words <= set(stems(" ".join(texts(telling.service)))):
+        words, told = set(stems(named.service.name)), telling.service.description
+        if words and words <= set(stems(f"{telling.service.name} {told if isinstance(told, str) else ''}")):
             return _suggest("same-desk", *sorted((one, other), key=lambda listed: listed.id))
     return None
 
