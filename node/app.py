@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sqlite3
 import statistics
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -61,6 +61,8 @@ class App:
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
         self.mailbox: MailboxService | None = None
         self._told: set[str] = set()
+        self._changes = asyncio.Condition()
+        self._notices: set[asyncio.Task[None]] = set()
         self._listeners: list[Listener] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.local_port = 0
@@ -261,8 +263,21 @@ class App:
         self.publisher.wake()
 
     def _changed(self, legs: list[str]) -> None:
-        if legs:
-            self.courier.wake()
+        if not legs:
+            return
+        self.courier.wake()
+        task = asyncio.get_running_loop().create_task(self._notify())
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+    async def _notify(self) -> None:
+        async with self._changes:
+            self._changes.notify_all()
+
+    async def changed(self) -> None:
+        """Returns after the next commit that changes a referral: what a page or a test waits for."""
+        async with self._changes:
+            await self._changes.wait()
 
 
 def _base(url: str) -> str:
@@ -270,9 +285,7 @@ def _base(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}".lower()
 
 
-def _path(text: str | None) -> Any:
-    from pathlib import Path
-
+def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
@@ -302,8 +315,3 @@ async def _serve(config: NodeConfig) -> None:
     finally:
         notify_supervisor("STOPPING=1")
         await app.stop()
-
-
-def sqlite_version() -> str:
-    """Shown by doctor: the WAL-reset bug needs two writing connections, and we have one (SECURITY §0.3)."""
-    return sqlite3.sqlite_version

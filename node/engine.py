@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables
+from node.exchange import delivery, inbox, outbox, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -93,5 +93,6 @@ class Exchange:
         delivery.failed(tx, self.ctx, parcel, retry_after=retry_after)
 
     def tick(self, tx: sqlite3.Connection) -> int:
-        """Periodic: seals again what expired or was sealed to a key no longer listed."""
+        """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
+        telling.tell(tx, self.ctx)
         return outbox.reseal_stale(tx, self.ctx)

@@ -388,3 +388,28 @@ def test_bodies_keep_members_they_do_not_know_as_received(ambito, pair, monkeypa
     n, jti, sealed = b.one("SELECT n, jti, sealed FROM event WHERE leg = ?", leg)
     key = b.run(lambda tx: b.ctx.case_keys.obtain(tx, leg))
     assert b'"dal_futuro":{"a":1}' in b.ctx.case_keys.open(key, f"{leg}|S|{n}|{jti}", sealed)
+
+
+def test_people_are_told_when_nothing_arrives_and_when_nobody_opens(ambito, pair):
+    a, b = pair
+    leg = a.refer("distretto", referral="RK-PUA", urgency="UR-PUA24").leg
+    ambito.clock.at = a.one("SELECT alarm_at FROM leg WHERE leg = ?", leg) + 1
+    a.run(a.exchange.tick)
+    assert a.one("SELECT code FROM alarm WHERE leg = ?", leg) == "not-stored"
+    ambito.carry()
+    a.run(a.exchange.tick)
+    assert a.one("SELECT COUNT(*) FROM alarm WHERE leg = ? AND code = 'not-opened'", leg) == 1
+    b.act(leg, "open")
+    ambito.carry()
+    a.run(a.exchange.tick)
+    assert a.one("SELECT COUNT(*) FROM alarm") == 2, "told once each"
+
+
+def test_mail_queued_to_a_member_suspended_since_comes_back_to_people(ambito, pair):
+    a, _ = pair
+    leg = a.refer("distretto").leg
+    ambito.clock.at += DAY
+    ambito.change(distretto={"status": "suspended"})
+    a.run(a.exchange.tick)
+    assert a.one("SELECT code FROM alarm WHERE leg = ? AND code LIKE 'recipient%'", leg) == "recipient-suspended"
+    assert not a.due() and a.one("SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL") == 1, "kept, not dropped"
