@@ -30,6 +30,8 @@ def line(entry: LogEntry) -> bytes:
 def append(tx: sqlite3.Connection, entries: Sequence[LogEntry], expected_size: int) -> range:
     """Adds leaves and returns their indexes; `log-moved` unless the log has `expected_size` leaves."""
     edge = RightEdge.from_bytes(tx.execute("SELECT raw FROM edge").fetchone()[0])
+    if not entries:
+        return range(edge.size, edge.size)
     lines = [line(entry) for entry in entries]
     grown, nodes = edge, []
     for raw in lines:

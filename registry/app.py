@@ -1,0 +1,240 @@
+"""A running registry: store, writer, listeners, daily turn, put together. The shell; every rule is in the engine."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from node.mailbox import box
+from node.mailbox.handlers import MailboxService
+from node.runtime import local
+from node.runtime.caller import authenticate
+from node.runtime.config import RegistryConfig, load_secret
+from node.runtime.http import Listener, ServerLimits, create_server_app, listen
+from node.runtime.keystore import Keystore
+from node.runtime.logs import event
+from node.runtime.metrics import Counter, Gauge, metrics_route
+from node.runtime.platform import notify_supervisor
+from node.runtime.ports import Clock, Random
+from node.runtime.routes import Call, Reply, Route, health_route
+from node.runtime.store import Store
+from node.runtime.writer import Readers, Writer
+from protocol import paths
+from protocol.errors import ProtocolError
+from protocol.suite import Suite
+from registry import intake, joining, statements
+from registry.commands import TABLE, run_row
+from registry.engine import MIGRATIONS, RegistryEngine
+from registry.expiry import Expiry
+from registry.handlers import board, doctor, posts
+from registry.handlers import map as map_handlers
+from registry.service import Asked, Service
+
+STORE_NAME: Final = "bacheca.db"
+KEYS_NAME: Final = "chiavi.json"
+METRICS: Final = "/v1/metrics"
+JOIN_STATE: Final = paths.JOIN + "/{ref}"
+TURN: Final = 60.0  # seconds between looks at what is due
+
+Who = Literal["anyone", "member", "anyone, members see more"]
+Answer = Callable[[Service, Asked], Awaitable[Reply]]
+
+
+class Row(NamedTuple):
+    """One endpoint, and who may ask it. A member proves itself by a request token and has to be active."""
+
+    method: str
+    path: str
+    who: Who
+    answer: Answer
+    max_body: int = 64 * 1024
+    waits: bool = False
+
+
+def rows(search: Answer) -> tuple[Row, ...]:
+    """Every endpoint but health, metrics and the mailboxes, which have their own rule (see `routes`)."""
+    return (
+        Row("GET", paths.ROOTS, "anyone", board.roots),
+        Row("GET", paths.MEMBERS, "anyone", board.members, waits=True),
+        Row("GET", paths.LOG, "anyone", board.log, waits=True),
+        Row("GET", paths.CHECKPOINT, "anyone", board.checkpoint),
+        Row("GET", paths.OBJECT_ROUTE, "anyone, members see more", board.object_),
+        Row("GET", paths.MAP, "anyone, members see more", map_handlers.ndjson),
+        Row("GET", paths.SEARCH, "anyone", search),
+        Row("POST", paths.JOIN, "anyone", posts.join, joining.JOIN_MAX),
+        Row("GET", JOIN_STATE, "anyone", posts.join_state),
+        Row("POST", paths.STATEMENT, "anyone", posts.statement, statements.POST_MAX),
+        Row("POST", paths.CATALOGUE, "member", posts.catalogue, intake.POST_MAX),
+        Row("POST", paths.DOCTOR, "anyone", doctor.doctor, doctor.DOCTOR_MAX),
+    )
+
+
+class App:
+    """One registry served. Made by `open`, started, stopped."""
+
+    def __init__(
+        self, config: RegistryConfig, store: Store, keystore: Keystore, *, clock: Clock, dice: Random, suite: Suite
+    ) -> None:
+        self.config, self.store, self.clock, self.dice = config, store, clock, dice
+        self.data_dir = Path(config.data_dir)
+        self.engine = RegistryEngine(suite=suite, clock=clock, dice=dice, keystore=keystore)
+        self.writer = Writer(store)
+        self.readers = Readers(store.path)
+        self.searchers = Readers(store.path, threads=1)
+        self.service = Service(self.engine, self.writer, self.readers, clock)
+        self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
+        self._listeners: list[Listener] = []
+        self._turning: asyncio.Task[None] | None = None
+        self._said: set[tuple[str, str, int]] = set()
+
+    @classmethod
+    def open(cls, config: RegistryConfig, *, clock: Clock, dice: Random, suite: Suite) -> "App":
+        """Opens keys and store. Raises config-missing before `init`, store-busy, keys-exposed…"""
+        data = Path(config.data_dir)
+        secret = config.bodies[0].passphrase_file
+        keystore = Keystore.load(data / KEYS_NAME, load_secret(Path(secret)) if secret else None)
+        store = Store.open(data / STORE_NAME, MIGRATIONS, create=False)
+        return cls(config, store, keystore, clock=clock, dice=dice, suite=suite)
+
+    async def start(self) -> None:
+        """Binds the listeners, announces the local channel, signs what is due. Raises config-missing without a root."""
+        await self.service.read(self.engine.root)
+        await self._turn()
+        http = self.config.http
+        limits = ServerLimits(connections_per_address=http.connections_per_address)
+        await self._bind(self.routes(), http.listen_host or "127.0.0.1", http.listen_port, limits, self.requests)
+        token = local.new_token(self.dice)
+        commands = {name: self._command(name) for name in TABLE}
+        private = [
+            *local.local_routes(token, commands),
+            health_route(self.clock),
+            metrics_route(self._metrics(), METRICS),
+        ]
+        await self._bind(private, "127.0.0.1", http.local_port, limits)
+        local.announce(self.data_dir, self._listeners[1].port, token)
+        self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
+
+    @property
+    def port(self) -> int:
+        """Where the public listener is bound."""
+        return self._listeners[0].port
+
+    @property
+    def local_port(self) -> int:
+        """Where the local channel is bound."""
+        return self._listeners[1].port
+
+    async def stop(self) -> None:
+        """Takes no new calls; what was acknowledged is on disk."""
+        local.withdraw(self.data_dir)
+        self.service.close()
+        if self._turning is not None:
+            self._turning.cancel()
+            await asyncio.gather(self._turning, return_exceptions=True)
+        for listener in self._listeners:
+            await listener.stop()
+        self.readers.close()
+        self.searchers.close()
+        await self.writer.aclose()
+
+    async def _bind(
+        self, routes: list[Route], host: str, port: int, limits: ServerLimits, requests: Counter | None = None
+    ) -> None:
+        app = create_server_app(routes, clock=self.clock, dice=self.dice, limits=limits, requests=requests)
+        self._listeners.append(await listen(app, host, port))
+
+    # -- what the outside calls
+
+    def routes(self) -> list[Route]:
+        """All of them. Mailboxes: members post, each owner reads its own (node.mailbox.handlers)."""
+        search = map_handlers.Search(self.service, self.searchers)
+        mailbox = MailboxService(
+            relay=self.service.id,
+            membership=lambda: self.service.membership,
+            writer=self.writer,
+            readers=self.readers,
+            clock=self.clock,
+        )
+        return [health_route(self.clock), *(self._route(row) for row in rows(search.search)), *mailbox.routes()]
+
+    def _route(self, row: Row) -> Route:
+        async def answer(call: Call) -> Reply:
+            return await row.answer(self.service, await self._let_in(row.who, call))
+
+        return Route(row.method, row.path, answer, row.max_body, row.waits)
+
+    async def _let_in(self, who: Who, call: Call) -> Asked:
+        """A token is checked where the row asks for a member, or the caller offers one where members see more."""
+        if who == "anyone" or (who != "member" and "authorization" not in call.headers):
+            return Asked(call, None, await call.body())
+        held = self.service.membership
+        caller = await authenticate(call, held, net=held.net, aud=self.service.id, now=self.clock.now())
+        return Asked(call, held.active(caller.node).node, caller.body)
+
+    # -- what the command line calls
+
+    def _command(self, name: str) -> local.CommandHandler:
+        async def run(payload: bytes) -> bytes:
+            def row(db: sqlite3.Connection) -> bytes:
+                return run_row(db, self.engine, name, payload)
+
+            return await (self.service.write(row) if TABLE[name].writes else self.service.read(row))
+
+        return run
+
+    # -- by itself
+
+    async def _turn_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TURN)
+            try:
+                await self._turn()
+            except ProtocolError as error:
+                event(logging.ERROR, "turn", code=error.code)
+
+    async def _turn(self) -> None:
+        """Signs the members document daily, drops what is over, says what is about to end (once each level)."""
+        now = self.clock.now()
+        await self.service.write(self.engine.daily)
+        await self.writer.submit(lambda tx: box.expire(tx, now))
+        for warning in await self.service.read(self.engine.warnings):
+            self._say(warning)
+
+    def _say(self, warning: Expiry) -> None:
+        key = (warning.what, warning.node, warning.level)
+        if key not in self._said:
+            self._said.add(key)
+            event(logging.WARNING, "expiry", code=warning.what, member=warning.node, count=warning.days)
+
+    def _metrics(self) -> list[Counter | Gauge]:
+        return [
+            self.requests,
+            Gauge("raccordo_members", "Aderenti in elenco", lambda: len(self.service.membership.members)),
+            Gauge("raccordo_members_version", "Versione dell'elenco", lambda: self.service.membership.version),
+            Gauge("raccordo_commits", "Scritture confermate", lambda: self.store.commits),
+        ]
+
+
+async def serve(app: App, ready: Callable[[App], None]) -> None:
+    """Starts, tells `ready`, and stays until SIGINT or SIGTERM."""
+    try:
+        await app.start()
+    except BaseException:
+        await app.stop()
+        raise
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, done.set)
+    ready(app)
+    notify_supervisor("READY=1")
+    try:
+        await done.wait()
+    finally:
+        notify_supervisor("STOPPING=1")
+        await app.stop()
