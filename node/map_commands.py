@@ -1,13 +1,13 @@
 """What is asked of the map, as rows of commands. They only read: the map is a fold."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from node import asked
 from node import requests as ask
@@ -18,11 +18,11 @@ from node.map.hours import local, said, state_at
 from node.map.ndjson import map_lines
 from node.map.search import Results, ServiceMap
 from node.map.tables import SqliteMap
+from node.map.views import Listed, by_body, by_place, by_service, by_target, listed
 from node.map.wording import FRESH_DAYS, Note, Seen, card_of, warnings
 from protocol.errors import ProtocolError
 from protocol.territory import Territory
 from schemas.records import Service
-from schemas.vocabularies import table
 
 if TYPE_CHECKING:
     from node.body import Body
@@ -67,6 +67,28 @@ class MapPage(Struct, frozen=True):
     version: int
     lines: list[Raw]
     next: int | None
+
+
+class GuideLine(Struct, frozen=True, kw_only=True):
+    """One entry of the guide, in neutral order; `comune` empty for a reserved or unknown place."""
+
+    id: str
+    node: str
+    name: str
+    member: str
+    comune: str
+    address: str
+    phones: list[str]
+    hours: str
+
+
+class GuidePart(Struct, frozen=True, kw_only=True):
+    """One heading of the guide. `also`: at a group of people, what helps it without naming it."""
+
+    code: str
+    title: str
+    entries: list[GuideLine]
+    also: list[GuideLine] = []
 
 
 # -- the map, kept ready
@@ -180,8 +202,46 @@ def page(db: sqlite3.Connection, body: "Body", request: ask.MapPage) -> MapPage:
     return MapPage(held.version, lines, request.after + PAGE if len(entries) == PAGE else None)
 
 
+# -- the guide
+
+
+def guide(db: sqlite3.Connection, body: "Body", request: ask.MapViews) -> list[GuidePart]:
+    """The map as a directory; only headings that have entries."""
+    territory, day = body.ctx.territory, local(body.ctx.clock.now()).date().isoformat()
+    entries = listed(SqliteMap(db), request.view, day)
+    if request.by == "targets":
+        return [
+            GuidePart(code=code, title=title, entries=_lines(named, territory), also=_lines(also, territory))
+            for code, title, named, also in by_target(entries)
+            if named or also
+        ]
+    sections = {
+        "bodies": lambda: by_body(entries),
+        "services": lambda: by_service(entries),
+        "places": lambda: by_place(entries, territory, day),
+    }[request.by]()
+    return [GuidePart(code=code, title=title, entries=_lines(ones, territory)) for code, title, ones in sections]
+
+
+def _lines(entries: Iterable[Listed], territory: Territory) -> list[GuideLine]:
+    return [
+        GuideLine(
+            id=one.id,
+            node=one.node,
+            name=one.service.name,
+            member=one.service.organization.name,
+            comune=territory.name(one.comune) if one.comune else "",
+            address=one.address,
+            phones=[phone.number for phone in one.service.phones],
+            hours=one.service.hours.text if one.service.hours is not UNSET else "",
+        )
+        for one in entries
+    ]
+
+
 COMMANDS: Final[Mapping[str, Command]] = {
     "search": Command(ask.Search, search, writes=False),
     "service": Command(ask.ShowService, show, writes=False),
     "map": Command(ask.MapPage, page, writes=False),
+    "guide": Command(ask.MapViews, guide, writes=False),
 }

@@ -138,12 +138,16 @@ class OperatorDisable(Request, frozen=True):
 
 
 class Import(Request, frozen=True):
-    """A sheet's bytes; `preview` changes nothing; `withdraw_missing` takes back entries the new sheet no longer has."""
+    """A sheet's bytes; `preview` changes nothing; `withdraw_missing` takes back entries the new sheet no longer has.
+
+    `accept`: lines whose proposal "the entry already imported" a person confirmed.
+    """
 
     name: str
     content: bytes
     preview: bool = False
     withdraw_missing: bool = False
+    accept: list[int] = []
     as_: Operator | None = None
 
 
@@ -252,7 +256,7 @@ class MapPage(Request, frozen=True):
 
 
 class MapViews(Request, frozen=True):
-    """One of the three views of the map: bodies, services → desks, places."""
+    """One part of the guide: bodies, services → desks, places, or groups of people."""
 
     view: View = "members"
-    by: Literal["bodies", "services", "places"] = "bodies"
+    by: Literal["bodies", "services", "places", "targets"] = "bodies"

@@ -1,0 +1,1 @@
+"""A member's own catalogue: entries as imported, confirmations and notices, signed publications. Not the map."""
