@@ -69,7 +69,10 @@ Prepared = Arrived | Turned | Acknowledged
 
 
 class Received(NamedTuple):
-    """What a batch left behind: the answer, the legs that changed, the receipts we signed (raw, for whom)."""
+    """What a batch left behind: the answer, the legs that changed, our receipts in it (number, for whom, raw).
+
+    What was acknowledged before is among them: the sender asks again because that receipt never reached it.
+    """
 
     answer: DeliveryAnswer
     legs: list[str]
@@ -170,10 +173,11 @@ def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) 
         for start in range(0, len(acks), BATCH_ITEMS)
     ]
     stored = [
-        str(tx.execute("SELECT raw FROM receipt WHERE id = ?", (number,)).fetchone()[0])
+        tx.execute("SELECT id, peer, raw FROM receipt WHERE id = ?", (number,)).fetchone()
         for number in batch.stored_receipts
     ]
-    answer = DeliveryAnswer(receipts=[*stored, *(raw for _, _, raw in signed)], later=batch.later)
+    signed = [*stored, *signed]
+    answer = DeliveryAnswer(receipts=[raw for _, _, raw in signed], later=batch.later)
     return Received(answer, list(batch.legs), signed)
 
 
