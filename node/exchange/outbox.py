@@ -192,6 +192,7 @@ def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: in
         net=ctx.net, sender=ctx.me, to=row.peer, jti=ctx.dice.uuid4(), leg=leg, n=n, seen=seen, ev="void", void=cm
     )
     if kind == "offer":  # nobody holds this leg: the void stays here and the leg ends as undeliverable
+        tx.execute("DELETE FROM outgoing WHERE leg = ?", (leg,))  # what follows a refused offer waits there for ever
         write_event(tx, ctx, row._replace(side="L"), writer, body)
     else:
         write_event(tx, ctx, row, writer, body)
