@@ -5,23 +5,31 @@ is what the FTS5 query gives too: ids in order. The mix is that of PERFORMANCE Â
 and a target, nearest 20. A second mix holds single filters and whole-map questions, a third misspelt words.
 """
 
+import atexit
 import gc
 import json
 import math
 import random
+import shutil
 import sqlite3
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from node.map.analyser import stems
 from node.map.query import Query
 from node.map.search import ServiceMap
+from node.map.tables import SqliteMap, apply, map_migrations
+from node.runtime.migrations import migrate
 from protocol.territory import Territory
+from schemas.records import Service
 from schemas.vocabularies import table
-from tests.map.factory import TARGETS, WORDS, folded, generated
+from tests.map.factory import TARGETS, WORDS, by_member, generated, publish
 
 NOW = 1795514400
 COMUNI_IN_ITALY = 7900
@@ -40,6 +48,18 @@ def comuni(services: int) -> list[dict[str, str]]:
 def resident_mb() -> float:
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+
+def replica(pairs: list[tuple[str, Service]]) -> SqliteMap:
+    """A node's replica on disk, as the follower keeps it; the file goes when the process does."""
+    path = Path(tempfile.mkdtemp(prefix="raccordo-bench-")) / "map.db"
+    atexit.register(shutil.rmtree, path.parent)
+    conn = sqlite3.connect(path, isolation_level=None)
+    migrate(conn, map_migrations())
+    conn.execute("BEGIN")
+    publish(partial(apply, conn), by_member(pairs))
+    conn.execute("COMMIT")
+    return SqliteMap(conn)
 
 
 def token_table(service_map: ServiceMap) -> sqlite3.Connection:
@@ -142,10 +162,10 @@ def main(services: int = 5000, rounds: int = 9) -> None:
     territory = Territory.from_rows(rows)
     places = [row["istat_code"] for row in rows]
     before = resident_mb()
-    fold = folded(generated(services, comuni=places))
+    source = replica(generated(services, comuni=places))
     gc.collect()
     data = resident_mb()
-    service_map = ServiceMap(fold, "members", territory)
+    service_map = ServiceMap(source, "members", territory)
     start = time.perf_counter()
     service_map.search(Query(words="sportello"), NOW)
     first = time.perf_counter() - start

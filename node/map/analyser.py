@@ -22,8 +22,15 @@ ENDINGS: Final = (
 )
 MIN_LETTERS: Final = 4  # shorter words have no ending to take off
 SPELLINGS: Final = (("famigliar", "familiar"), ("handycap", "handicap"))
-# Words that would fall together with another word ("comunità" with "comune").
-OWN_STEM: Final = {"comunita": "comunita", "caso": "caso", "casi": "caso", "comunicazione": "comunicazion"}
+# Words that would fall together with another word ("comunità" with "comune"), or apart from their own.
+OWN_STEM: Final = {
+    "comunita": "comunita",
+    "comunicazione": "comunicazion",
+    "caso": "caso",
+    "casi": "caso",
+    "previdenziale": "prevident",
+    "previdenziali": "prevident",
+}
 
 _STOP = (
     "ad al alla allo alle agli ai all che chi ci co col coi come con cui da dal dalla dallo dalle dagli dai dall "

@@ -156,8 +156,8 @@ def accessibility(service: Service) -> frozenset[str]:
 
 
 def place_of(service: Service, territory: Territory) -> Place | None:
-    """Where distances are measured from; None for a secret or unknown place."""
-    for location in locations(service):
+    """Where distances are measured from; None for a secret or unknown place, never the pin of a reserved one."""
+    for location in locations(service) if service.place == "public" else ():
         if location.precision == "pin" and location.latitude is not UNSET and location.longitude is not UNSET:
             return Place(location.latitude, location.longitude, True)
     if service.place == "secret" or service.comune is UNSET:

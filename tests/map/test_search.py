@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -462,6 +464,19 @@ def test_a_secret_place_has_no_distance_and_no_address() -> None:
     (item,) = the_map(record).search(Query(near=PESARO), NOW).items
     assert (item.distance_km, item.address) == (None, "")
     assert "place-reserved" in codes(item.warnings)
+
+
+def test_the_pin_of_a_reserved_place_measures_nothing() -> None:
+    record = service("Sede riservata", place="reserved", comune=PESARO, pin=(43.9408, 12.7731))
+    (item,) = the_map(record).search(Query(near=GRADARA), NOW).items
+    assert item.distance_how == "centroid"
+    assert item.address == ""
+
+
+def test_nothing_is_stemmed_before_the_first_search() -> None:
+    code = "import sys, node.map.search, node.map.views, node.map.suggestions; print('snowballstemmer' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_when_no_entry_has_every_word_those_with_most_are_shown_and_it_is_said() -> None:
