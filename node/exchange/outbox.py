@@ -5,12 +5,14 @@ The outbox row and the event are written together, before the screen says "invia
 """
 
 import sqlite3
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
 from node.context import Context
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
+from protocol.calendar_it import Calendar
 from protocol.deadline import URGENCIES, Deadlines, deadline
 from protocol.envelope import commitment, make_envelope
 from protocol.errors import ProtocolError
@@ -173,7 +175,13 @@ def _offer_arrived(tx: sqlite3.Connection, ctx: Context, leg: str, stored_at: in
 def deadlines(ctx: Context, receiver: str, urgency: str, stored_at: int) -> Deadlines:
     """Both ends compute the same: the calendar is that of the receiver's comune."""
     known = urgency if urgency in URGENCIES else "UR-ORD"  # a newer vocabulary: the ordinary terms
-    return deadline(known, stored_at, ctx.calendar_of(receiver))
+    return _deadline(known, stored_at, ctx.calendar_of(receiver))
+
+
+@lru_cache(maxsize=256)
+def _deadline(urgency: str, stored_at: int, calendar: Calendar) -> Deadlines:
+    """Kept: the referrals of one second ask for the same, and walking a calendar costs as much as a signature."""
+    return deadline(urgency, stored_at, calendar)
 
 
 def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: int, jti: str, now: int) -> None:
