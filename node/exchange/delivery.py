@@ -13,7 +13,16 @@ from typing import Final, NamedTuple
 from node.context import Context
 from node.exchange.outbox import reseal
 from protocol.errors import ProtocolError
-from protocol.limits import BATCH_BYTES, BATCH_ITEMS, DAY, HELD_NEXT_RELAY, RETRY_CAP, RETRY_CAP_FIRST_DAY, RETRY_FIRST
+from protocol.limits import (
+    BATCH_BYTES,
+    BATCH_ITEMS,
+    DAY,
+    HELD_NEXT_RELAY,
+    MINUTE,
+    RETRY_CAP,
+    RETRY_CAP_FIRST_DAY,
+    RETRY_FIRST,
+)
 from protocol.members import Membership
 from schemas.wire import DeliveryAnswer, Item, Later
 
@@ -68,8 +77,7 @@ def _due_for(
     db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int, batch: int
 ) -> list[Parcel]:
     routes = routes_to(ctx.membership, dest, now)
-    member = ctx.member(dest)
-    if not routes or member is None or member.status != "active":
+    if not routes or not _open_channel(ctx, dest):
         return []
     pace = db.execute("SELECT k, next_at FROM peer WHERE node = ?", (dest,)).fetchone() or (0, 0)
     failing, waiting = pace[0] > 0, pace[1] > now
@@ -77,7 +85,9 @@ def _due_for(
         "SELECT mid, e, s, route FROM outgoing WHERE dest = ? AND s IS NOT NULL AND next_at <= ? AND (? OR urgent)"
         " ORDER BY urgent DESC, rowid LIMIT ?",
         (dest, now, not waiting, limit + len(in_flight)),
-    )
+    ).fetchall()
+    if failing:  # one probe at a time, whatever waits behind it
+        rows = [] if any(mid in in_flight for mid, *_ in rows) else rows[:1]
     by_route: dict[int, list[tuple[str, Item]]] = {}
     for mid, e, s, route in rows:
         if mid not in in_flight:
@@ -85,8 +95,14 @@ def _due_for(
     return [
         Parcel(dest, routes[index], [item for _, item in chunk], [mid for mid, _ in chunk], [])
         for index, pairs in by_route.items()
-        for chunk in _batches(pairs[:1] if failing else pairs[:limit], batch)
+        for chunk in _batches(pairs[:limit], batch)
     ]
+
+
+def _open_channel(ctx: Context, dest: str) -> bool:
+    """Both ends are active members: a suspended one, whichever it is, would only be refused everywhere."""
+    ends = (ctx.member(dest), ctx.member(ctx.me))
+    return all(member is not None and member.status == "active" for member in ends)
 
 
 def _batches(pairs: Sequence[tuple[str, Item]], most: int) -> Iterable[list[tuple[str, Item]]]:
@@ -116,7 +132,7 @@ def due_receipts(db: sqlite3.Connection, ctx: Context, *, now: int) -> list[Parc
         grouped.setdefault((dest, route), []).append((number, raw))
     for (dest, route), pairs in grouped.items():
         routes = routes_to(ctx.membership, dest, now)
-        if routes:
+        if routes and _open_channel(ctx, dest):
             chunk = pairs[:BATCH_ITEMS]
             items = [Item(r=raw) for _, raw in chunk]
             parcels.append(Parcel(dest, routes[route % len(routes)], items, [], [number for number, _ in chunk]))
@@ -168,7 +184,8 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
             "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(later.after, 30), mid)
         )
     else:
-        _wait(tx, mid, now + max(later.after, 5))
+        tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
+        _wait(tx, mid, now + max(later.after, _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
 
 
 def _again(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> None:
@@ -209,10 +226,11 @@ def _back_off(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, now: int, re
         " ON CONFLICT (node) DO UPDATE SET k = k + 1, next_at = ?2, failing_since = ?3",
         (parcel.dest, next_at, since),
     )
-    # what is urgent has no backoff to a relay, only a pause between rounds
-    tx.executemany(
-        "UPDATE outgoing SET next_at = CASE WHEN urgent THEN ? ELSE ? END WHERE mid = ?",
-        [(min(next_at, now + RETRY_FIRST), next_at, mid) for mid in parcel.mids],
+    # what is urgent has no backoff to a relay, only a pause between rounds; the rest waits by the peer's row
+    pause = min(next_at, now + min(MINUTE, RETRY_FIRST * 2 ** min(k, 4)))
+    tx.execute(
+        "UPDATE outgoing SET next_at = MAX(next_at, ?) WHERE dest = ? AND urgent AND s IS NOT NULL",
+        (pause, parcel.dest),
     )
 
 
