@@ -220,7 +220,7 @@ class App:
             try:
                 await self._refresh_once()
             except ProtocolError as problem:
-                event(logging.WARNING, "members", code=problem.code, got=problem.got)
+                event(logging.WARNING, "members", code=problem.code)
             await asyncio.sleep(REFRESH if self.body.ctx.joined else 2.0)
 
     async def _tick_for_ever(self) -> None:
@@ -244,7 +244,7 @@ class App:
         if abs(offset - held) > 5:
             await self.writer.submit(lambda tx: set_setting(tx, "clock_offset", str(offset)))
             if abs(offset) > 120:
-                event(logging.WARNING, "clock", offset=offset)
+                event(logging.WARNING, "clock", count=offset)
 
     def _start_polls(self) -> None:
         if not self.body.ctx.joined:
@@ -291,7 +291,7 @@ def _path(text: str | None) -> Path | None:
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        event(logging.ERROR, "loop-ended", exc=error, loop=task.get_name())
+        event(logging.ERROR, "loop-ended", exc=error, field=task.get_name())
 
 
 def serve(config: NodeConfig) -> None:
@@ -308,7 +308,7 @@ async def _serve(config: NodeConfig) -> None:
     for name in ("SIGTERM", "SIGINT"):
         with contextlib.suppress(NotImplementedError, ValueError):
             loop.add_signal_handler(getattr(signal, name), stopping.set)
-    event(logging.INFO, "serving", node=app.body.ctx.me, local_port=app.local_port, public_port=app.public_port)
+    event(logging.INFO, "serving", member=app.body.ctx.me, port=app.public_port or app.local_port)
     notify_supervisor("READY=1")
     try:
         await stopping.wait()

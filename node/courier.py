@@ -136,7 +136,7 @@ class Courier:
                 got = await self._poll_once(relay)
                 pause = 1.0 if got else 0.2
             except ProtocolError as problem:
-                event(logging.INFO, "mailbox-unreachable", relay=relay, code=problem.code)
+                event(logging.INFO, "mailbox-unreachable", member=relay, code=problem.code)
                 pause = min(60.0, max(1.0, pause * 2))
             if pause:
                 await asyncio.sleep(pause if pause >= 1.0 else 0)

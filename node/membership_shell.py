@@ -131,7 +131,7 @@ class MembershipShell:
         if fresh.membership is not None and (ctx.joined or ctx.me in fresh.membership.members):
             for alarm in fresh.membership.own_alarms(ctx.me, ctx.keys.signing.kid, ctx.keys.sealing):
                 raise_alarm(tx, now, _ALARM_TEXT + alarm, ctx.me, None, fresh.membership.version)
-                event(logging.WARNING, "own-entry", alarm=alarm)
+                event(logging.WARNING, "own-entry", code=alarm)
 
     async def _newer_roots(self, url: str, after: int) -> list[bytes]:
         answer = await self._client.request("GET", _join(url, f"{paths.ROOTS}?after={after}"), max_bytes=_ROOTS_BYTES)

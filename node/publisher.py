@@ -52,7 +52,7 @@ class Publisher:
             try:
                 await self._post(pending)
             except ProtocolError as problem:
-                event(logging.WARNING, "publish", code=problem.code, vis=pending.vis, rev=pending.rev)
+                event(logging.WARNING, "publish", code=problem.code, field=pending.vis, version=pending.rev)
                 if problem.problem.retry == "later":
                     return False
                 await self._refused(pending, problem)

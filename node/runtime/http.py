@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter as Tally
 from collections.abc import AsyncIterator, Sequence
+from email.utils import formatdate
 from typing import Final
 
 import msgspec
@@ -224,12 +225,12 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 def _endpoint(route: Route, service: _Service) -> Handler:
     async def endpoint(request: web.Request) -> web.StreamResponse:
         if route.waits:
-            return await _respond(request, await route.handler(_call(request, route, service.limits)))
+            return await _respond(request, await route.handler(_call(request, route, service.limits)), service)
         if service.in_flight >= service.limits.in_flight:
             raise ProtocolError("busy", after=1)
         service.in_flight += 1
         try:
-            return await _respond(request, await route.handler(_call(request, route, service.limits)))
+            return await _respond(request, await route.handler(_call(request, route, service.limits)), service)
         finally:
             service.in_flight -= 1
 
@@ -278,8 +279,10 @@ async def _read_body(request: web.Request, max_body: int, limits: ServerLimits) 
         raise ProtocolError("damaged") from error
 
 
-async def _respond(request: web.Request, reply: Reply) -> web.StreamResponse:
-    headers = {**_HEADERS, "Content-Type": reply.media, **dict(reply.headers)}
+async def _respond(request: web.Request, reply: Reply, service: _Service) -> web.StreamResponse:
+    # peers compare clocks by it (PROTOCOL §1), so it is the clock we work with
+    date = formatdate(service.clock.now(), usegmt=True)
+    headers = {**_HEADERS, "Date": date, "Content-Type": reply.media, **dict(reply.headers)}
     if isinstance(reply.body, bytes):
         return web.Response(status=reply.status, body=reply.body, headers=headers)
     response = web.StreamResponse(status=reply.status, headers=headers)
