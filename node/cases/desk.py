@@ -17,12 +17,13 @@ from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.offers import check_codes, check_offer
-from protocol.referral import Kind, Leg, Writer, check_write, fold
+from protocol.referral import Event, Kind, Leg, Writer, check_write, fold
 from schemas.bodies import Basis, EventBody, Offer
 
 T = TypeVar("T")
 PATRONATO: Final = "PT-PATRONATO"
 TAKES_IN_CHARGE: Final = "take-in-charge"
+_OFFERED: Final = fold([Event("S", 1, "offer", 0)], [])  # every new leg
 
 
 class Refer(Struct, frozen=True, kw_only=True):
@@ -113,25 +114,21 @@ def _open_leg(
     now = ctx.clock.now()
     told = deadlines(ctx, peer, offer.urgency, now)
     local = side == "L"
-    insert_leg(
-        tx,
-        LegRow(
-            leg=leg, side=side, peer=peer, case_id=case_id, state="none", s_count=0, r_count=0,
-            referral=offer.referral, urgency=offer.urgency, created=now, changed=now, stored_at=now if local else None,
-            ack_by=told.ack_by if local else None, respond_by=told.respond_by if local else None,
-            alarm_at=told.ack_by or told.respond_by, desk_from=offer.desk if isinstance(offer.desk, str) else None,
-            desk_to=desk_to, parent=parent, linked_from=linked,
-        ),
+    row = LegRow(
+        leg=leg, side=side, peer=peer, case_id=case_id, state=_OFFERED.state, s_count=_OFFERED.s_count, r_count=0,
+        referral=offer.referral, urgency=offer.urgency, created=now, changed=now, stored_at=now if local else None,
+        ack_by=told.ack_by if local else None, respond_by=told.respond_by if local else None,
+        alarm_at=told.ack_by or told.respond_by, desk_from=offer.desk if isinstance(offer.desk, str) else None,
+        desk_to=desk_to, parent=parent, linked_from=linked,
     )  # fmt: skip
+    insert_leg(tx, row)
     operators.assign(tx, leg, as_, now)
     offer = msgspec.structs.replace(offer, case=offer.case or case_id, linked_from=linked or offer.linked_from)
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, n=1, seen=0, ev="offer", by=as_, offer=offer
     )
-    row = cast(LegRow, leg_row(tx, leg))
     write_event(tx, ctx, row, "S", body)
-    state = refold(tx, leg, now).state
-    return Done(leg, 1, state, case_id)
+    return Done(leg, 1, row.state, case_id)
 
 
 def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
