@@ -159,14 +159,16 @@ def _reading(text: str, parse: Parse, rules: tuple[Rule, ...]) -> HoursReading:
     closed = next((c.season for c in parse.closures if c.season), None)
     season = next((rule.season.season for rule in rules if rule.season), None)
     hours = _desk_hours(status, weekly, overnight, shown)
-    problems = [*parse.bad, *(("hours-not-understood", word) for word in parse.leftovers)]
+    problems = [*parse.bad]
+    if parse.leftovers:
+        problems.append(("hours-not-understood", " ".join(parse.leftovers)))
     problems += [("hours-assumed", word) for word in parse.assumed]
     if status == "unparsed" and not parse.leftovers:
         problems.append(("hours-not-understood", text[:80]))
     return HoursReading(
         text, status, weekly, _monthly(shown), overnight, season, closed, hours,
         (*_mixed_notes(rules, shown), *parse.notes), tuple(problems), tuple(parse.leftovers), rules,
-        any(clause.foreign and clause.timed for clause in parse.clauses),
+        parse.other_service,
     )  # fmt: skip
 
 

@@ -88,6 +88,7 @@ class Parse:
     marks: set[str] = field(default_factory=set)
     whole: Attending | None = None
     h24: bool = False
+    other_service: bool = False
     leftovers: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)

@@ -306,7 +306,7 @@ class _Clauser:
             at += 1
         if self.kind(at) in ("days", "nth", "span") and (self.now.timed or (self.parse.clauses and not self.segment)):
             self._flush()
-            self.foreign = True
+            self.foreign = self.parse.other_service = True
 
 
 def read(found: list[Token]) -> Parse:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, NamedTuple
 
+from node.importer.build import BodyProfile
 from node.importer.columns import LABELS, Column, find_header, fold
 from node.importer.reading import MAX_CELL, MAX_ROWS, Line, Sheet
-from node.importer.rows import BodyProfile, RowReading, read_row
+from node.importer.rows import RowReading, read_row
 from node.importer.suspicions import same_desk
 from node.importer.wording import RowProblem, row_problem
 from protocol.errors import ProtocolError

@@ -60,7 +60,7 @@ def parse_cost(text: str) -> list[CostReading]:
     if not text.strip():
         return []
     found = [_cost(part) for part in re.split(r"[;\n+()]|,(?!\d)", text) if part.strip(" .")]
-    known = [reading for reading in found if reading.code]
+    known = list({(r.code, r.amount): r for r in reversed(found) if r.code}.values())[::-1]
     return known or [CostReading("CT-ND" if text.strip(" -–") == "" else "", None, text.strip())]
 
 
@@ -110,7 +110,8 @@ def parse_requirements(text: str, also: str = "") -> RequirementReading:
     prescription = bool(
         re.search(r"\bimpegnativa|\brichiesta (?:del )?medic|\bricetta|\bprescrizione|\brichiesta mmg", folded)
     )
-    members = bool(re.search(r"\btessera(?! sanitaria)|\biscritti\b|\bsoci\b", folded))
+    sent = "tessera dal" in folded
+    members = not sent and bool(re.search(r"\btessera(?! sanitaria)|\biscritti\b|\bsoci\b", folded))
     anonymous = bool(re.search(r"\banonim", around))
     return RequirementReading(
         residence, number(limit[1].rstrip(".,")) if limit else None, assessment, prescription, members,
