@@ -198,10 +198,11 @@ def _usage(command: click.Command, ctx: click.Context, formatter: click.HelpForm
 
 
 def _options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    rows = [row for param in command.get_params(ctx) if (row := param.get_help_record(ctx)) is not None]
-    if rows:
+    records = [record for param in command.get_params(ctx) if (record := param.get_help_record(ctx)) is not None]
+    rows = [(left.replace(" TEXT", " TESTO"), right.replace("[required]", "[obbligatorio]")) for left, right in records]
+    if shown := [row for row in rows if row[1]]:  # an argument without words of its own stands in the usage line
         with formatter.section("Opzioni"):
-            formatter.write_dl([(left, right.replace("[required]", "[obbligatorio]")) for left, right in rows])
+            formatter.write_dl(shown)
 
 
 def _misused(error: click.ClickException) -> int:

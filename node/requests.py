@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from schemas.bodies import Basis, Offer
+from schemas.membership import Invitation, Wanted
 
 Operator = Annotated[str, Meta(min_length=1, max_length=32)]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -260,3 +261,21 @@ class MapViews(Request, frozen=True):
 
     view: View = "members"
     by: Literal["bodies", "services", "places", "targets"] = "bodies"
+
+
+# -- ourselves
+
+
+class Join(Request, frozen=True):
+    """The invitation, and what the body wants written in its admission. Same shape as node.enrolment.JoinWish."""
+
+    invitation: Invitation
+    wanted: Wanted
+    urls: list[str] = []
+    relays: list[str] = []
+
+
+class ClearAlarm(Request, frozen=True):
+    """Somebody took note of an alarm."""
+
+    id: int

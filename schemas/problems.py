@@ -135,6 +135,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "keys-exposed": Problem(500, "after-fix", "Un file segreto è leggibile da altri utenti di questo computer.", "a secret file is readable by others", "Restringere i permessi: chmod 600 sul file indicato."),
     "keys-damaged": Problem(500, "never", "Il file delle chiavi è danneggiato.", "the key file is damaged", "Ripristinarlo dall'ultima copia."),
     "bad-passphrase": Problem(403, "after-fix", "La frase segreta delle chiavi manca o è sbagliata.", "passphrase missing or wrong", "Riprovare con la frase segreta giusta."),
+    "file-exists": Problem(409, "after-fix", "Il file esiste già: non viene sovrascritto.", "the file exists", "Scegliere un altro nome, o spostare quello presente."),
     # -- import
     "import-not-a-table": Problem(422, "after-fix", "Il file non è una tabella leggibile.", "not a readable table", "Salvare il foglio come .xlsx o .csv e riprovare."),
     "import-picture": Problem(422, "after-fix", "Il file è un'immagine, non una tabella.", "the file is a picture", "Serve il foglio originale, non una foto o una scansione."),

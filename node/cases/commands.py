@@ -10,7 +10,9 @@ from msgspec import Struct
 from node import requests as ask
 from node.cases import desk, operators, views
 from node.cases.routing import Advice, advise
+from node.catalogue.entries import note_use
 from node.commands import Command
+from node.exchange.log import leg_row
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
@@ -63,7 +65,18 @@ def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> desk.Done:
     same = msgspec.structs.asdict(request)
     same["leg"] = find_leg(tx, request.leg)
     same["of"] = find_leg(tx, request.of) if request.of else None
-    return desk.act(tx, body.ctx, desk.Act(**same))
+    done = desk.act(tx, body.ctx, desk.Act(**same))
+    if request.ev == "open":
+        _count_use(tx, body, done.leg)
+    return done
+
+
+def _count_use(tx: sqlite3.Connection, body: "Body", leg: str) -> None:
+    """An entry of ours is used when a person opens a referral about it (F003-16)."""
+    row = leg_row(tx, leg)
+    service = desk.latest_offer(tx, body.ctx, row).service if row is not None and row.side == "R" else None
+    if isinstance(service, str):
+        note_use(tx, leg, service)
 
 
 def _hand_over(tx: sqlite3.Connection, body: "Body", request: ask.HandOver) -> desk.Done:

@@ -19,7 +19,7 @@ from node.context import Context, setting
 from node.importer.plan import ImportPlan, KnownEntry, RowOutcome, plan_import
 from node.importer.preview import preview
 from node.importer.reading import Sheet, read_sheet
-from node.importer.rows import BodyProfile
+from node.importer.build import BodyProfile
 from node.map.hours import local
 from protocol.publications import record_line
 from protocol.strict import b64u_encode

@@ -1,0 +1,41 @@
+"""The command `raccordo-node`: which commands there are, and where the data lies. Nothing else.
+
+Names are English, texts Italian. Exit codes: 0 done, 1 refused, 2 wrong usage. Results on standard output, everything
+else on standard error. A command goes to the process that runs on --dir, or opens the store itself.
+"""
+
+from pathlib import Path
+
+import click
+
+from node import cli_cases, cli_catalogue, cli_map, cli_setup
+from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
+from node.runtime import terminal
+
+
+@click.group("raccordo-node", cls=ItalianGroup)
+@click.option("--dir", "data_dir", envvar=ENV_DIR, default=DEFAULT_DIR, metavar="CARTELLA",
+              help=f"Cartella dei dati (./{DEFAULT_DIR}, o la variabile {ENV_DIR}).")  # fmt: skip
+@click.option("--json", "json_", is_flag=True, help="Risposte in JSON, per programmi.")
+@click.pass_context
+def cli(ctx: click.Context, data_dir: str, json_: bool) -> None:
+    """Raccordo: la mappa dei servizi e gli invii fra sportelli della rete.
+
+    Per cominciare: init, poi serve e join. Ogni comando ha il suo aiuto: raccordo-node COMANDO --help
+    """
+    ctx.obj = Session(Path(data_dir))
+    ctx.obj.json = json_
+
+
+for command in (*cli_setup.COMMANDS, *cli_catalogue.COMMANDS, *cli_map.COMMANDS, *cli_cases.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point."""
+    terminal.prepare_streams()
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,512 @@
+"""refer, inbox, sent, cases, case and the verbs that act on one: the command line of a desk. Shows, decides nothing.
+
+A list never shows a person; only `case` does, on purpose and with the operator's code, and its opening is logged.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+import msgspec
+from msgspec import UNSET, Struct
+
+from node import requests as ask
+from node.cli_kit import InFile, ItalianCommand, OneOf, Session, Whole, as_option, pass_session, read_json
+from node.cli_map import Advice, advice_text
+from node.runtime import terminal
+from protocol.errors import ProtocolError
+from schemas.bodies import Basis, Offer, Person
+
+# -- what comes back, as far as it is shown
+
+
+class Done(Struct):
+    """What an act left."""
+
+    leg: str
+    n: int
+    state: str
+    case_id: str
+
+
+class _Line(Struct):
+    leg: str
+    side: str
+    peer: str
+    peer_name: str
+    state: str
+    words: str
+    referral: str
+    urgency: str
+    created: int
+    changed: int
+    respond_by: int | None = None
+    late: bool = False
+    final: bool = True
+    linked_from: str | None = None
+    parent: str | None = None
+    desk_to: str | None = None
+
+
+class _Step(Struct):
+    writer: str
+    n: int
+    ev: str
+    at: int
+    by: str | None = None
+    delivery: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+    ref: str | None = None
+    when: int | None = None
+    to_node: str | None = None
+    overruled: bool = False
+
+
+class _Case(Struct):
+    line: _Line
+    offer: Offer
+    steps: list[_Step]
+    allowed: list[str]
+    pending_amendments: list[int]
+    next: str
+    frozen: bool
+
+
+SIDES: Final[Mapping[str, str]] = {"R": "da", "S": "a", "L": "passaggio interno a"}
+DELIVERED: Final[Mapping[str, str]] = {"stored": "arrivata", "processed": "arrivata", "rejected": "non accettata"}
+
+
+def clock(at: int | None) -> str:
+    """Local time of this computer, "20/11/2026 11:40"."""
+    return "" if at is None else datetime.fromtimestamp(at).strftime("%d/%m/%Y %H:%M")
+
+
+def seconds(text: str | None, option: str) -> int | None:
+    """ "2026-11-20 11:40" in this computer's time as Unix seconds. Raises bad-shape."""
+    if text is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(text.replace(" ", "T")).timestamp())
+    except ValueError:
+        raise ProtocolError("bad-shape", field=option, expected="2026-11-20 11:40", got=text) from None
+
+
+def done_text(done: Done) -> str:
+    """One line that says what was written."""
+    return f"Registrato: invio {done.leg}, passo {done.n}, stato {done.state}."
+
+
+# -- lists
+
+
+def _list_options(function: Any) -> Any:
+    function = click.option("--all", "all_", is_flag=True, help="Anche gli invii conclusi.")(function)
+    return click.option("--late", is_flag=True, help="Solo quelli in ritardo.")(function)
+
+
+@click.command("inbox", cls=ItalianCommand, short_help="Invii ricevuti.")
+@_list_options
+@pass_session
+def inbox(session: Session, late: bool, all_: bool) -> None:
+    """Invii ricevuti, prima quelli da cui si attende una risposta. Senza dati delle persone."""
+    _list(session, ask.Cases(side="received", late=late, all_=all_))
+
+
+@click.command("sent", cls=ItalianCommand, short_help="Invii mandati.")
+@_list_options
+@pass_session
+def sent(session: Session, late: bool, all_: bool) -> None:
+    """Invii mandati ad altri uffici. Senza dati delle persone."""
+    _list(session, ask.Cases(side="sent", late=late, all_=all_))
+
+
+@click.command("cases", cls=ItalianCommand, short_help="Tutti gli invii, anche i passaggi interni.")
+@_list_options
+@click.option("--internal", is_flag=True, help="Solo i passaggi fra sportelli dello stesso ente.")
+@pass_session
+def cases(session: Session, late: bool, all_: bool, internal: bool) -> None:
+    """Tutti gli invii di questo ente. Senza dati delle persone."""
+    _list(session, ask.Cases(side="internal" if internal else None, late=late, all_=all_))
+
+
+def _list(session: Session, request: ask.Cases) -> None:
+    session.show(session.call("cases", request), list[_Line], _lines)
+
+
+def _lines(lines: list[_Line]) -> str:
+    if not lines:
+        return "Nessun invio."
+    rows = [
+        (
+            line.leg[:8],
+            f"{SIDES[line.side]} {line.desk_to or line.peer_name}",
+            line.referral,
+            line.urgency,
+            line.words + (" – IN RITARDO" if line.late else ""),
+            clock(line.respond_by),
+        )
+        for line in lines
+    ]
+    return terminal.table(("Invio", "Ufficio", "Tipo", "Urgenza", "Stato", "Entro"), rows)
+
+
+# -- one case
+
+
+@click.command("case", cls=ItalianCommand, short_help="Apre un invio: mostra anche i dati della persona.")
+@click.argument("leg", metavar="INVIO")
+@as_option(required=True)
+@pass_session
+def case(session: Session, leg: str, as_: str) -> None:
+    """Un invio intero, per codice o per le sue prime cifre. L'apertura resta scritta nel registro degli accessi."""
+    session.show(session.call("case", ask.Case(leg=leg, as_=as_)), _Case, _case)
+
+
+LABELS: Final[Mapping[str, str]] = {
+    "need": "Bisogno", "target": "Destinatari", "category": "Tipo di servizio", "service": "Servizio",
+    "desk": "Sportello", "callback": "Richiamare", "description": "Descrizione",
+    "active_services": "Servizi già attivi", "offices_tried": "Uffici già sentiti", "documents": "Documenti",
+    "given_name": "Nome", "family_name": "Cognome", "birth_year": "Anno di nascita", "birth_date": "Data di nascita",
+    "tax_code": "Codice fiscale", "language": "Lingua", "residence": "Residenza", "homeless": "Senza dimora",
+    "address": "Indirizzo", "phone": "Telefono", "may_leave_message": "Si può lasciare un messaggio",
+    "safe_contact": "Contatto sicuro", "no_contact": "Non contattare", "household_size": "Persone in famiglia",
+    "minors": "Minori", "law": "Base giuridica", "purpose": "Finalità", "notice_version": "Informativa",
+    "notice_date": "Informativa del", "consent_to": "Consenso per", "consent_how": "Consenso dato",
+    "kind": "Chi segnala", "name": "Chi", "role": "Ruolo", "person_informed": "La persona è informata",
+    "autonomy": "Autonomia", "disability": "Invalidità", "current_care": "Cure in corso",
+    "discharge_date": "Dimissione", "prescriber": "Chi prescrive",
+}  # fmt: skip
+PARTS: Final[Mapping[str, str]] = {
+    "basis": "Base giuridica", "person": "Persona", "reporter": "Chi segnala", "health": "Salute",
+}  # fmt: skip
+
+
+def _case(view: _Case) -> str:
+    line = view.line
+    head = f"Invio {line.leg} – {line.referral}, {line.urgency}, {SIDES[line.side]} {line.desk_to or line.peer_name}"
+    lines = [
+        terminal.tone(head, "bold", sys.stdout),
+        f"Stato: {line.words}"
+        + ("" if line.final else " (non ancora definitivo)")
+        + (" – IN RITARDO" if line.late else ""),
+        f"Cosa fare: {view.next}",
+        *([f"Rispondere entro: {clock(line.respond_by)}"] if line.respond_by else []),
+        *([f"Nasce da: {line.parent or line.linked_from}"] if line.parent or line.linked_from else []),
+        "",
+        *_fields(view.offer),
+    ]
+    for name, title in PARTS.items():
+        if (part := getattr(view.offer, name)) is not UNSET:
+            lines += ["", title, *(f"  {text}" for text in _fields(part))]
+    lines += ["", "Storia"]
+    lines += [f"  {_step(step)}" for step in view.steps]
+    if view.pending_amendments:
+        lines.append("Integrazioni non ancora viste: passi " + ", ".join(map(str, view.pending_amendments)))
+    lines.append("Si può: " + (", ".join(view.allowed) or "nulla"))
+    return "\n".join(lines)
+
+
+def _fields(part: Struct) -> list[str]:
+    found = []
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if value is not UNSET and name in LABELS:
+            words = "sì" if value is True else "no" if value is False else value
+            found.append(f"{LABELS[name]}: {', '.join(words) if isinstance(words, list) else words}")
+    return found
+
+
+def _step(step: _Step) -> str:
+    details = (step.reason, step.outcome, step.ref, step.to_node, clock(step.when), step.text)
+    told = f" ({DELIVERED[step.delivery]})" if step.delivery and step.delivery in DELIVERED else ""
+    by = f" da {step.by}" if step.by else ""
+    overruled = " – senza effetto" if step.overruled else ""
+    return " · ".join(
+        (f"{clock(step.at)} {step.writer}{step.n} {step.ev}{by}{told}{overruled}", *filter(None, details))
+    )
+
+
+# -- refer
+
+
+@click.command("refer", cls=ItalianCommand, short_help="Manda un invio a un altro ufficio.")
+@click.argument("to", metavar="UFFICIO")
+@as_option(required=True)
+@click.option("--file", "file", type=InFile(), help="Scheda di invio in JSON; le opzioni la completano.")
+@click.option("--referral", help="Tipo di invio (RK-…).")
+@click.option("--urgency", help="Urgenza (UR-…); se manca, UR-ORD.")
+@click.option("--subject", type=OneOf("person", "household", "group", "none"), help="Di chi si tratta.")
+@click.option("--need", help="Bisogno (NA-…).")
+@click.option("--target", help="Destinatari (TG-…).")
+@click.option("--category", help="Tipo di servizio (SC-…).")
+@click.option("--service", help="Voce della mappa (codice intero).")
+@click.option("--desk", help="Sportello che manda.")
+@click.option("--callback", help="Telefono dello sportello per richiamare.")
+@click.option("--description", help="Solo ciò che serve al servizio ricevente (600 caratteri).")
+@click.option("--active-services", help="Servizi già attivi.")
+@click.option("--offices-tried", type=Whole(), help="Quanti uffici sono già stati sentiti.")
+@click.option("--said-by-voice", help="Già detto a voce: «2026-11-20 21:35».")
+@click.option("--given-name", help="Nome della persona.")
+@click.option("--family-name", help="Cognome della persona.")
+@click.option("--birth-year", type=Whole(), help="Anno di nascita.")
+@click.option("--language", help="Lingua della persona.")
+@click.option("--residence", help="Comune di residenza (nome o codice ISTAT).")
+@click.option("--phone", help="Telefono della persona.")
+@click.option("--safe-contact", help="Contatto sicuro.")
+@click.option("--household-size", type=Whole(), help="Persone in famiglia.")
+@click.option("--reporter", type=OneOf("self", "relative", "neighbour", "professional", "body"), help="Chi segnala.")
+@click.option("--law", help="Base giuridica, per esempio «GDPR 6(1)(e)».")
+@click.option("--purpose", help="Finalità della comunicazione.")
+@click.option("--notice-version", help="Versione dell'informativa data.")
+@click.option("--notice-date", help="Data dell'informativa (2026-11-20).")
+@click.option("--consent-to", help="Ufficio per cui è dato il consenso, se è questa la base.")
+@click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
+@click.option("--linked-from", help="Invio precedente da cui questo nasce.")
+@click.option("--check", is_flag=True, help="Mostra solo le avvertenze, senza inviare.")
+@click.option("--yes", is_flag=True, help="Non chiede conferma delle avvertenze.")
+@pass_session
+def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
+    """Manda un invio firmato e sigillato. Prima mostra le avvertenze: territorio, requisiti, valutazione, posti.
+
+    L'invio parte da solo appena c'è rete; la ricevuta si vede con «sent».
+    """
+    offer = _offer(given)
+    warned = _warnings(session, offer, to)
+    if given["check"]:
+        session.tell("Nessun invio è partito." if warned else "Nessuna avvertenza. Nessun invio è partito.")
+        return
+    if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
+        raise click.Abort
+    request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"])
+    session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}. Parte da solo.")
+
+
+_OFFER: Final = (
+    "referral", "urgency", "subject", "need", "target", "category", "service", "desk", "callback", "description",
+    "active_services", "offices_tried",
+)  # fmt: skip
+_PERSON: Final = (
+    "given_name", "family_name", "birth_year", "language", "residence", "phone", "safe_contact", "household_size",
+)  # fmt: skip
+_BASIS: Final = ("law", "purpose", "notice_version", "notice_date", "consent_to", "consent_how")
+
+
+def _offer(given: Mapping[str, Any]) -> Offer:
+    """The sheet from a file and the options; an option wins. Raises bad-shape with the field."""
+    held: dict[str, Any] = read_json(given["file"], dict[str, Any]) if given["file"] is not None else {}
+    offer = {"urgency": "UR-ORD", "subject": "person", "case": "", **held, **_given(given, _OFFER)}
+    for name, fields in (("person", _PERSON), ("basis", _BASIS)):
+        if part := _given(given, fields):
+            offer[name] = {**offer.get(name, {}), **part}
+    if given["residence"]:
+        offer["person"]["residence"] = _istat(given["residence"])
+    if given["reporter"] is not None:
+        offer["reporter"] = {**offer.get("reporter", {}), "kind": given["reporter"]}
+    if (said := seconds(given["said_by_voice"], "said-by-voice")) is not None:
+        offer["by_voice_at"] = said
+    if "referral" not in offer:
+        raise click.UsageError("Serve il tipo di invio: --referral RK-… oppure --file.")
+    return _checked(offer, Offer)
+
+
+def _istat(text: str) -> str:
+    """A comune of the vocabulary by name; a network's own list knows its codes only. Raises unknown-code."""
+    if text.isdigit():
+        return text
+    from node.asked import comune
+    from protocol.territory import Territory
+    from schemas.vocabularies import table
+
+    return comune(text, Territory.from_rows(table("comuni").values()), "residence")
+
+
+def _given(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: given[name] for name in names if given[name] is not None}
+
+
+def _checked(value: object, type_: type[Offer]) -> Offer:
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        field = str(error).rpartition("`$")[2].strip("`.") if "`$" in str(error) else "scheda"
+        raise ProtocolError("bad-shape", field=field) from None
+
+
+def _warnings(session: Session, offer: Offer, to: str) -> bool:
+    """Says on standard error what the map knows against this referral; True when there is something to mind."""
+    if offer.need is UNSET:
+        return False
+    person = offer.person if offer.person is not UNSET else Person()
+    request = ask.Route(
+        need=offer.need,
+        targets=[] if offer.target is UNSET else [offer.target],
+        residence=None if person.residence is UNSET else person.residence,
+        urgency=offer.urgency,
+        kind=offer.referral,
+        health=offer.health is not UNSET,
+        limit=200,
+    )
+    advice = msgspec.json.decode(session.call("route", request), type=Advice)
+    chosen = [p for p in advice.proposals if p.node == to and offer.service in (UNSET, p.service)]
+    if not chosen:
+        session.tell("Attenzione: nella mappa questo ufficio non ha un servizio per questo bisogno.")
+        return True
+    best = chosen[0]
+    if not best.warnings and not best.telephone_first:
+        return False
+    first = advice.first if "assessment-first" in {why.code for why in best.warnings} else []
+    session.tell(advice_text(Advice(proposals=[best], first=first, total=1)))
+    return True
+
+
+# -- acting
+
+
+class Verb(NamedTuple):
+    """One event a person writes: what the help says, which options it takes (those with True are required)."""
+
+    ev: str
+    help: str
+    options: Mapping[str, bool] = {}
+
+
+class _Option(NamedTuple):
+    flag: str
+    help: str
+
+
+OPTIONS: Final[Mapping[str, _Option]] = {
+    "reason": _Option("--reason", "Motivo (DR-… o parola del vocabolario)."),
+    "outcome": _Option("--outcome", "Esito (OU-…)."),
+    "text": _Option("--text", "Testo per l'altro ufficio (600 caratteri)."),
+    "ref": _Option("--ref", "Riferimento della pratica."),
+    "to_node": _Option("--to", "Ufficio indicato."),
+    "of": _Option("--of", "Invio di cui questo è un doppione."),
+    "when": _Option("--when", "Data e ora: «2026-11-24 09:30»."),
+    "file": _Option("--file", "Scheda completa aggiornata, in JSON."),
+}
+_FACT: Final = {"when": False, "text": False}
+VERBS: Final[Mapping[str, Verb]] = {
+    "open": Verb("open", "Apre un invio ricevuto: l'altro ufficio lo saprà."),
+    "ask": Verb("ask", "Chiede altre informazioni.", {"text": True}),
+    "answer": Verb("answer", "Risponde alla richiesta di informazioni.", {"text": True}),
+    "accept": Verb("accept", "Accoglie l'invio.", {"ref": False, "text": False}),
+    "decline": Verb("decline", "Non accoglie, con il motivo.", {"reason": True, "text": False, "of": False}),
+    "redirect": Verb("redirect", "Indica un altro ufficio.", {"reason": True, "to_node": True, "text": False}),
+    "waitlist": Verb("waitlist", "Mette in lista d'attesa.", {"when": False, "text": False}),
+    "start": Verb("start", "Prende in carico (assistenti sociali).", {"ref": False, "text": False}),
+    "close": Verb("close", "Conclude con un esito.", {"outcome": True, "text": False}),
+    "withdraw": Verb("withdraw", "Segna la rinuncia della persona.", {"text": False}),
+    "release": Verb("release", "Lascia l'invio, con il motivo.", {"reason": True, "text": False}),
+    "keep": Verb("keep", "Prosegue nonostante il ritiro chiesto.", {"text": False}),
+    "amend": Verb("amend", "Integra o corregge l'invio mandato.", {"file": True}),
+    "cancel": Verb("cancel", "Ritira l'invio mandato, con il motivo.", {"reason": True, "text": False}),
+    "lapse": Verb("lapse", "Dichiara decaduto un invio senza risposta.", {"reason": True}),
+    "note": Verb("noted", "Scrive una nota per l'altro ufficio.", {"text": True}),
+    "appointment": Verb("appointment", "Fissa un appuntamento.", {"when": True, "text": False}),
+    "reschedule": Verb("rescheduled", "Sposta l'appuntamento.", {"when": True, "text": False}),
+    "missed": Verb("missed", "Segna che la persona non si è presentata.", _FACT),
+    "arrived": Verb("arrived", "Segna che la persona è arrivata.", _FACT),
+}
+
+
+def _verb(name: str, verb: Verb) -> click.Command:
+    def run(session: Session, /, leg: str, as_: str, side: str | None, **given: Any) -> None:
+        file: Path | None = given.pop("file", None)
+        offer = _checked(read_json(file, dict[str, Any]), Offer) if file is not None else None
+        when = seconds(given.pop("when", None), "when")
+        request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, **given)  # type: ignore[arg-type]
+        session.show(session.call("act", request), Done, done_text)
+
+    decorated: Callable[..., Any] = pass_session(run)
+    for field, required in reversed(list(verb.options.items())):
+        option = OPTIONS[field]
+        type_ = InFile() if field == "file" else None
+        decorated = click.option(option.flag, field, required=required, help=option.help, type=type_)(decorated)
+    side = click.option("--side", type=OneOf("S", "R"), help="Nei passaggi interni: chi manda (S) o chi riceve (R).")
+    decorated = click.argument("leg", metavar="INVIO")(as_option(required=True)(side(decorated)))
+    return click.command(name, cls=ItalianCommand, help=verb.help, short_help=verb.help)(decorated)
+
+
+@click.command("hand-over", cls=ItalianCommand, short_help="Passa un caso a un altro sportello dello stesso ente.")
+@click.argument("leg", metavar="INVIO")
+@click.argument("desk_to", metavar="SPORTELLO")
+@as_option(required=True)
+@click.option("--text", help="Due righe per chi riceve.")
+@pass_session
+def hand_over(session: Session, leg: str, desk_to: str, as_: str, text: str | None) -> None:
+    """Passa un invio ricevuto a un altro sportello dello stesso ente: stessi passi e stesse scadenze."""
+    request = ask.HandOver(leg=leg, desk_to=desk_to, as_=as_, text=text)
+    session.show(session.call("hand-over", request), Done, done_text)
+
+
+@click.command("follow-redirect", cls=ItalianCommand, short_help="Conferma l'ufficio indicato e manda l'invio lì.")
+@click.argument("leg", metavar="INVIO")
+@as_option(required=True)
+@click.option("--to", help="Un altro ufficio, se non quello indicato.")
+@click.option("--law", help="Base giuridica, se cambia con il destinatario.")
+@click.option("--purpose", help="Finalità.")
+@click.option("--notice-version", help="Versione dell'informativa.")
+@click.option("--notice-date", help="Data dell'informativa.")
+@click.option("--consent-to", help="Ufficio per cui è dato il consenso.")
+@click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato.")
+@pass_session
+def follow_redirect(session: Session, /, leg: str, as_: str, to: str | None, **given: Any) -> None:
+    """Dopo averne parlato con la persona: nuovo invio, collegato a quello reindirizzato."""
+    fields = _given(given, _BASIS)
+    if fields and {"law", "purpose", "notice_version", "notice_date"} - fields.keys():
+        raise click.UsageError("La base giuridica vuole --law, --purpose, --notice-version e --notice-date.")
+    basis = Basis(**fields) if fields else None
+    request = ask.FollowRedirect(leg=leg, as_=as_, to=to, basis=basis)
+    session.show(session.call("follow-redirect", request), Done, done_text)
+
+
+@click.command("assign", cls=ItalianCommand, short_help="Affida un invio a un operatore.")
+@click.argument("leg", metavar="INVIO")
+@click.argument("code", metavar="CODICE")
+@as_option(required=True)
+@pass_session
+def assign(session: Session, leg: str, code: str, as_: str) -> None:
+    """I volontari vedono solo gli invii affidati a loro."""
+    session.show(session.call("assign", ask.Assign(leg=leg, code=code, as_=as_)), dict[str, Any], lambda _: "Affidato.")
+
+
+# -- access log
+
+
+class _Access(Struct):
+    at: int
+    operator: str
+    action: str
+    leg: str
+
+
+class _Accesses(Struct):
+    rows: list[_Access]
+    intact: bool
+
+
+@click.command("access-log", cls=ItalianCommand, short_help="Chi ha aperto quali invii.")
+@as_option(required=True)
+@click.option("--case", "case_", metavar="INVIO", help="Solo un invio.")
+@pass_session
+def access_log(session: Session, as_: str, case_: str | None) -> None:
+    """Il registro degli accessi: codici, mai nomi."""
+    session.show(session.call("access-log", ask.AccessLog(as_=as_, case=case_)), _Accesses, _accesses)
+
+
+def _accesses(log: _Accesses) -> str:
+    rows = [(clock(row.at), row.operator, row.action, row.leg[:8]) for row in log.rows]
+    state = "Il registro è integro." if log.intact else "ATTENZIONE: il registro è stato alterato."
+    return terminal.table(("Quando", "Operatore", "Che cosa", "Invio"), rows) + state
+
+
+COMMANDS: Final = (
+    refer, inbox, sent, cases, case, *(_verb(name, verb) for name, verb in VERBS.items()), hand_over, follow_redirect,
+    assign, access_log,
+)  # fmt: skip

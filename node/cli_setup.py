@@ -1,0 +1,530 @@
+"""init, join, serve, status, operators, members, keys, alarms, doctor: the command line of the installation itself."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+from msgspec import UNSET, Struct
+
+from node import requests as ask
+from node.cli_cases import clock
+from node.cli_kit import InFile, ItalianCommand, ItalianGroup, Session, Whole, as_option, pass_session, read_json
+from node.runtime import terminal
+from node.runtime.wording import say, what_happened
+from protocol.errors import ProtocolError
+from schemas.membership import Contact, Identifiers, Invitation, ProtocolVersion, Wanted
+from schemas.problems import PROBLEMS
+
+if TYPE_CHECKING:
+    from node.runtime.config import NodeConfig
+    from node.runtime.doctor import Check
+
+CONFIG_NAME: Final = "raccordo.toml"
+
+
+# -- init
+
+
+@click.command(
+    "init", cls=ItalianCommand, short_help="Prepara una nuova installazione: configurazione, chiavi, archivio."
+)
+@click.option("--id", "id_", help="Nome tecnico dell'ente: minuscole, cifre, trattini (comune-tavullia).")
+@click.option("--listen", metavar="IP:PORTA", help="Solo se è raggiungibile da fuori: dove ascolta.")
+@click.option("--relay", is_flag=True, help="Tiene caselle per altri enti della rete.")
+@click.option("--local-port", type=Whole(), default=0, help="Porta per i comandi di questo computer (0: una libera).")
+@click.option("--plain-loopback", is_flag=True, help="Per prove: ammette indirizzi http su 127.0.0.1.")
+@pass_session
+def init(session: Session, /, id_: str | None, listen: str | None, **given: Any) -> None:
+    """Crea nella cartella --dir la configurazione, le chiavi e l'archivio. Non sovrascrive mai delle chiavi."""
+    if id_ is None:
+        id_ = click.prompt("Nome tecnico dell'ente (per esempio comune-tavullia)", err=True)
+    host, port = _listen(listen)
+    from node import enrolment
+    from node.runtime.clock import SystemClock
+    from node.runtime.dice import SystemDice
+    from protocol.suite import S1
+
+    request = enrolment.Init(
+        id=id_,
+        listen_host=host,
+        listen_port=port,
+        local_port=given["local_port"],
+        relay=given["relay"],
+        plain_http_loopback=given["plain_loopback"],
+    )
+    config = enrolment.init(session.data_dir, request, clock=SystemClock(), dice=SystemDice(), suite=S1)
+    if session.json:
+        terminal.show_json({"id": id_, "config": str(config)})
+        return
+    terminal.show(_after_init(session.data_dir, config))
+
+
+def _listen(text: str | None) -> tuple[str | None, int]:
+    if text is None:
+        return None, 0
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        raise click.UsageError("--listen vuole indirizzo e porta, per esempio 0.0.0.0:8443.")
+    return host.strip("[]"), int(port)
+
+
+def _after_init(data_dir: Path, config: Path) -> str:
+    here = f"raccordo-node --dir {data_dir}"
+    return "\n".join(
+        (
+            f"Pronto. Configurazione: {config}",
+            "Le chiavi sono in chiavi.json: chi le copia può firmare al posto dell'ente. Tenerne una copia al sicuro.",
+            "",
+            "Adesso:",
+            f"  1. {here} operators add CODICE --role RL-COORDSPORT",
+            f"  2. {here} serve          (resta in funzione)",
+            f"  3. {here} join INVITO    (il file ricevuto dalla capofila)",
+            f"  4. {here} import FOGLIO --preview, poi import, poi publish",
+        )
+    )
+
+
+# -- join
+
+
+@click.command("join", cls=ItalianCommand, short_help="Chiede di entrare nella rete con il file d'invito.")
+@click.argument("invitation", metavar="INVITO", type=InFile())
+@click.option("--wanted", type=InFile(), help="Richiesta intera in JSON; le opzioni la completano.")
+@click.option("--name", help="Nome dell'ente, come nel protocollo d'intesa.")
+@click.option("--type", "ptype", help="Tipo di ente (PT-…).")
+@click.option("--cap", "caps", multiple=True, help="take-in-charge, pua, pis, router, relay. Si può ripetere.")
+@click.option("--territory", multiple=True, help="Comune servito (nome o codice ISTAT). Si può ripetere.")
+@click.option("--ipa", help="Codice IPA.")
+@click.option("--cf", help="Codice fiscale dell'ente.")
+@click.option("--runts", help="Numero RUNTS.")
+@click.option("--protocol", "protocol", type=InFile(), help="Il protocollo d'intesa firmato (se ne annota l'impronta).")
+@click.option("--protocol-version", help="Versione del protocollo d'intesa accettata.")
+@click.option("--protocol-hash", help="Impronta del protocollo, se non si ha il file.")
+@click.option("--phone", help="Telefono dell'ufficio per le questioni di rete.")
+@click.option("--url", "urls", multiple=True, help="Indirizzo pubblico di questo nodo, se ne ha uno.")
+@click.option("--relay", "relays", multiple=True, help="Casella da usare; se manca, quelle dell'invito.")
+@pass_session
+def join(session: Session, /, invitation: Path, wanted: Path | None, **given: Any) -> None:
+    """Manda la richiesta e mostra otto parole da leggere al telefono a chi gestisce la rete.
+
+    Il programma deve essere in funzione («serve»). L'ente è dentro quando si trova in un elenco firmato.
+    """
+    invited = read_json(invitation, Invitation)
+    held = read_json(wanted, dict[str, Any]) if wanted is not None else {}
+    request = ask.Join(
+        invitation=invited,
+        wanted=_wanted(session, invited, held, given),
+        urls=list(given["urls"]),
+        relays=list(given["relays"]),
+    )
+    session.tell(say("Chiedo di entrare nella rete «{name}»…").format(name=invited.name))
+    session.show(session.call("join", request), _Joining, _joining)
+
+
+def _wanted(session: Session, invited: Invitation, held: dict[str, Any], given: dict[str, Any]) -> Wanted:
+    asked: dict[str, Any] = {"node": _own_id(session) or invited.node, **held}
+    asked |= {name: given[name] for name in ("name", "ptype") if given[name]}
+    if given["caps"]:
+        asked["caps"] = list(given["caps"])
+    if given["territory"]:
+        asked["territory"] = [_istat(text) for text in given["territory"]]
+    registers = {name: given[name] for name in ("ipa", "cf", "runts") if given[name]}
+    if registers:
+        asked["identifiers"] = Identifiers(**registers)
+    if given["phone"]:
+        asked["contact"] = Contact(phone=given["phone"])
+    if (protocol := _protocol(given)) is not None:
+        asked["protocol"] = protocol
+    missing = [
+        option
+        for option, name in (("--name", "name"), ("--type", "ptype"), ("--protocol-version", "protocol"))
+        if name not in asked
+    ]
+    if missing:
+        raise click.UsageError(f"Per la richiesta servono ancora: {', '.join(missing)}.")
+    try:
+        return msgspec.convert({k: v for k, v in asked.items() if v is not UNSET}, Wanted, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise ProtocolError("bad-shape", field=str(error).rpartition("`$")[2].strip("`.") or "wanted") from None
+
+
+def _own_id(session: Session) -> str:
+    return _config(session).bodies[0].id
+
+
+def _istat(text: str) -> str:
+    from node.asked import comune
+    from protocol.territory import Territory
+    from schemas.vocabularies import table
+
+    return text if text.isdigit() else comune(text, Territory.from_rows(table("comuni").values()), "territory")
+
+
+def _protocol(given: dict[str, Any]) -> ProtocolVersion | None:
+    """The version accepted, with the hash of its document: b64u(SHA-256)."""
+    version, hash_ = given["protocol_version"], given["protocol_hash"]
+    if given["protocol"] is not None:
+        from base64 import urlsafe_b64encode
+        from hashlib import sha256
+
+        hash_ = urlsafe_b64encode(sha256(given["protocol"].read_bytes()).digest()).rstrip(b"=").decode()
+    if not version and not hash_:
+        return None
+    if not version or not hash_:
+        raise click.UsageError("Del protocollo d'intesa servono la versione e il file (o l'impronta).")
+    return ProtocolVersion(version=version, hash=hash_)
+
+
+class _Joining(Struct):
+    node: str
+    name: str
+    words: str
+    state: str
+    ref: str | None = None
+
+
+JOINED: Final = {
+    "new": "non ha ancora chiesto di entrare nella rete",
+    "pending": "ha chiesto di entrare, in attesa dei garanti",
+    "admitted": "è nella rete",
+}
+
+
+def _joining(joining: _Joining) -> str:
+    lines = [f"{joining.name} ({joining.node}) {JOINED[joining.state]}."]
+    if joining.ref and joining.state != "admitted":
+        lines.append(f"Richiesta: {joining.ref}")
+    if joining.state == "pending":
+        lines += ["Leggere al telefono alla capofila queste otto parole:", f"  {joining.words}"]
+    return "\n".join(lines)
+
+
+# -- serve, status
+
+
+def _config(session: Session) -> "NodeConfig":
+    from node.runtime.config import NodeConfig, load_config
+
+    return load_config(session.data_dir / CONFIG_NAME, NodeConfig)
+
+
+@click.command("serve", cls=ItalianCommand, short_help="Mette in funzione il nodo; Ctrl-C per fermarlo.")
+@click.option("--relay", is_flag=True, help="Tiene caselle per altri enti, anche se la configurazione non lo dice.")
+@pass_session
+def serve(session: Session, relay: bool) -> None:
+    """Riceve, spedisce e tiene aggiornata la mappa finché resta in funzione."""
+    config = _config(session)
+    if relay:
+        config = msgspec.structs.replace(config, relay=True)
+    from node.app import serve as run
+    from node.runtime.logs import configure
+
+    configure(config.log_level)
+    session.tell(say("In funzione: {node}. Ctrl-C per fermare.").format(node=config.bodies[0].id))
+    run(config)
+
+
+@click.command("sync", cls=ItalianCommand, short_help="Guarda subito se ci sono novità.")
+@pass_session
+def sync(session: Session) -> None:
+    """Elenco degli aderenti, mappa e posta, senza aspettare il prossimo giro."""
+    session.show(session.call("sync", ask.Nothing()), dict[str, Any], lambda _: "Fatto.")
+
+
+class _Alarm(Struct):
+    id: int
+    at: int
+    code: str
+    node: str | None
+    leg: str | None
+
+
+class _Status(Struct):
+    joining: _Joining
+    network: str | None
+    version: int | None
+    freshness: str | None
+    pilot: bool
+    open_cases: dict[str, int]
+    queue: int
+    oldest_queued: int | None
+    clock_offset: int
+    clock_ok: bool
+    alarms: list[_Alarm]
+
+
+FRESHNESS: Final = {
+    "fresh": "aggiornato",
+    "degraded": "NON aggiornato: si lavora con gli enti già noti",
+    "beyond": "troppo vecchio: non si mandano nuovi invii",
+}
+
+
+@click.command("status", cls=ItalianCommand, short_help="Come sta il nodo: rete, invii aperti, coda, allarmi.")
+@pass_session
+def status(session: Session) -> None:
+    """Una schermata: chi siamo, se siamo nella rete, che cosa aspetta."""
+    session.show(session.call("status", ask.Nothing()), _Status, _status)
+
+
+def _status(found: _Status) -> str:
+    lines = [_joining(found.joining)]
+    if found.network is not None:
+        pilot = " – RETE PILOTA" if found.pilot else ""
+        words = FRESHNESS.get(found.freshness or "", "non ancora ricevuto")
+        lines.append(f"Rete: {found.network}{pilot}; elenco degli aderenti n. {found.version or '–'}: {words}.")
+    sides = {"R": "ricevuti", "S": "mandati", "L": "interni"}
+    cases = ", ".join(f"{found.open_cases.get(side, 0)} {word}" for side, word in sides.items())
+    lines.append(f"Invii aperti: {cases}.")
+    oldest = f", il più vecchio dal {clock(found.oldest_queued)}" if found.oldest_queued else ""
+    lines.append(f"In partenza: {found.queue}{oldest}.")
+    if not found.clock_ok:
+        lines.append(
+            terminal.tone(f"L'ora del computer è sbagliata di {found.clock_offset} secondi.", "fail", sys.stdout)
+        )
+    return "\n".join([*lines, *(_alarm(alarm) for alarm in found.alarms)])
+
+
+def _alarm(alarm: _Alarm) -> str:
+    what = what_happened(alarm.code) if alarm.code in PROBLEMS else ALARMS.get(alarm.code, alarm.code)
+    about = " ".join(text for text in (alarm.node, alarm.leg[:8] if alarm.leg else None) if text)
+    return terminal.tone(f"Allarme {alarm.id} ({clock(alarm.at)}): {what} {about}".rstrip(), "warn", sys.stdout)
+
+
+# Alarms that are no problem codes: node.exchange and the membership write them.
+ALARMS: Final = {
+    "new-key": "Chiave nuova: confermare al telefono con",
+    "not-stored": "Non ancora arrivato: telefonare a",
+    "not-opened": "Non ancora aperto: telefonare a",
+}
+
+
+@click.command("alarms", cls=ItalianCommand, short_help="Che cosa va guardato da una persona.")
+@click.option("--clear", type=Whole(), help="Numero dell'allarme di cui si è preso nota.")
+@pass_session
+def alarms(session: Session, clear: int | None) -> None:
+    """Gli allarmi aperti; con --clear se ne chiude uno."""
+    if clear is not None:
+        session.call("clear-alarm", ask.ClearAlarm(id=clear))
+    raw = session.call("alarms", ask.Nothing())
+    session.show(raw, list[_Alarm], lambda found: "\n".join(map(_alarm, found)) or "Nessun allarme.")
+
+
+# -- operators
+
+
+class _Operator(Struct):
+    code: str
+    role: str
+    desk: str | None
+    active: bool
+
+
+@click.group("operators", cls=ItalianGroup, short_help="Operatori e ruoli di questo ente.")
+def operators() -> None:
+    """Operatori: codici locali con un ruolo. I nomi delle persone non si scrivono qui."""
+
+
+@operators.command("add", short_help="Aggiunge o cambia un operatore.")
+@click.argument("code", metavar="CODICE")
+@click.option("--role", required=True, help="RL-OPSPORT, RL-COORDSPORT, RL-ASSOC, RL-RESP, RL-VOLONT, RL-REFNODO…")
+@click.option("--desk", help="Sportello in cui lavora.")
+@as_option()
+@pass_session
+def operator_add(session: Session, code: str, role: str, desk: str | None, as_: str | None) -> None:
+    """Aggiunge un codice operatore con il suo ruolo, o ne cambia ruolo e sportello."""
+    request = ask.OperatorAdd(code=code, role=role.upper(), desk=desk, as_=as_)
+    raw = session.call("operator-add", request)
+    session.show(raw, _Operator, lambda one: f"Operatore {one.code}: {_role(one.role)}.")
+
+
+@operators.command("disable", short_help="Un operatore non può più agire.")
+@click.argument("code", metavar="CODICE")
+@as_option()
+@pass_session
+def operator_disable(session: Session, code: str, as_: str | None) -> None:
+    """Il codice non può più agire; ciò che ha firmato resta valido."""
+    raw = session.call("operator-disable", ask.OperatorDisable(code=code, as_=as_))
+    session.show(raw, dict[str, Any], lambda _: f"Operatore {code} disattivato.")
+
+
+@operators.command("list", short_help="Gli operatori.")
+@pass_session
+def operator_list(session: Session) -> None:
+    """I codici, con ruolo e sportello."""
+    session.show(session.call("operators", ask.Nothing()), list[_Operator], _operators)
+
+
+def _operators(found: list[_Operator]) -> str:
+    if not found:
+        return "Nessun operatore. Aggiungerne uno: operators add CODICE --role RL-COORDSPORT"
+    rows = [(one.code, _role(one.role), one.desk or "", "" if one.active else "disattivato") for one in found]
+    return terminal.table(("Codice", "Ruolo", "Sportello", ""), rows)
+
+
+def _role(code: str) -> str:
+    from schemas.vocabularies import label
+
+    return f"{label('roles', code)} ({code})"
+
+
+# -- members, keys
+
+
+class _Member(Struct):
+    node: str
+    name: str
+    ptype: str
+    status: str
+    caps: list[str]
+    direct: bool
+    relays: list[str]
+    outdated: bool
+    hosted_by: str | None = None
+    heard_at: int | None = None
+
+
+class _Members(Struct):
+    network: str
+    version: int
+    freshness: str
+    pilot: bool
+    members: list[_Member]
+    void: dict[str, str]
+
+
+STATUS: Final = {"active": "attivo", "suspended": "SOSPESO", "ended": "uscito"}
+CAPS: Final = {
+    "take-in-charge": "prende in carico",
+    "pua": "PUA",
+    "pis": "Pronto Intervento",
+    "router": "smista",
+    "relay": "tiene caselle",
+}
+
+
+@click.command("members", cls=ItalianCommand, short_help="Gli enti della rete.")
+@pass_session
+def members(session: Session) -> None:
+    """L'elenco firmato degli aderenti, come questo computer l'ha verificato."""
+    session.show(session.call("members", ask.Nothing()), _Members, _members)
+
+
+def _members(found: _Members) -> str:
+    rows = [
+        (
+            member.node,
+            member.name + (f" (presso {member.hosted_by})" if member.hosted_by else ""),
+            ", ".join(CAPS.get(cap, cap) for cap in member.caps),
+            STATUS[member.status] + (", protocollo vecchio" if member.outdated else ""),
+            _reached(member),
+        )
+        for member in found.members
+    ]
+    head = f"{found.network}{' – RETE PILOTA' if found.pilot else ''}: elenco n. {found.version}, "
+    table = terminal.table(("Ente", "Nome", "Abilitato a", "Stato", "Si raggiunge"), rows)
+    void = [f"Non valido: {node} – {what_happened(code)}" for node, code in found.void.items() if code in PROBLEMS]
+    return head + FRESHNESS[found.freshness] + ".\n" + table + "\n".join(void)
+
+
+def _reached(member: _Member) -> str:
+    way = "diretto" if member.direct else "casella" if member.relays else "non ancora"
+    return way + (f", sentito il {clock(member.heard_at)}" if member.heard_at else "")
+
+
+class _Key(Struct):
+    use: str
+    kid: str
+    state: str
+    created: int
+
+
+@click.command("keys", cls=ItalianCommand, short_help="Le chiavi dell'ente e le parole per riconoscerle.")
+@pass_session
+def keys(session: Session) -> None:
+    """Quali chiavi ci sono, mai il loro segreto; le otto parole si leggono al telefono."""
+    raw = session.call("keys", ask.Nothing())
+    if session.json:
+        terminal.show(raw.decode())
+        return
+    held = msgspec.json.decode(raw, type=list[_Key])
+    known = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
+    uses = {"sign": "firma", "seal": "posta"}
+    states = {"current": "in uso", "next": "prossima", "old": "vecchia"}
+    rows = [(uses[key.use], key.kid[:16] + "…", states[key.state], clock(key.created)) for key in held]
+    terminal.show(terminal.table(("Per", "Chiave", "Stato", "Creata"), rows) + f"Otto parole: {known.joining.words}")
+
+
+# -- doctor
+
+
+@click.command("doctor", cls=ItalianCommand, short_help="Controlla questo computer e spiega che cosa sistemare.")
+@pass_session
+def doctor(session: Session) -> int:
+    """Disco, permessi, orologio, chiavi, archivio. Non cambia nulla; esce con 1 se qualcosa non va."""
+    from node.runtime import doctor as checks
+
+    results = checks.run_checks(_checks(session))
+    if session.json:
+        terminal.show_json([result._asdict() for result in results])
+    else:
+        terminal.show("\n".join(line for result in results for line in _result(*result)))
+    return terminal.REFUSED if checks.worst(results) == "fail" else terminal.DONE
+
+
+def _result(name: str, grade: str, text: str, advice: str) -> list[str]:
+    mark = {"ok": "OK  ", "warn": "NOTA", "fail": "NO  "}[grade]
+    lines = [terminal.tone(f"{mark} {name}: {text}", grade, sys.stdout)]  # type: ignore[arg-type]  # a Grade is a Tone
+    return [*lines, f"     {say('Cosa fare')}: {advice}"] if advice else lines
+
+
+def _checks(session: Session) -> "list[Check]":
+    from node.body import KEYS_NAME
+    from node.engine import store_path
+    from node.runtime import doctor as checks
+    from node.runtime.ports import KeyEntry
+
+    data = session.data_dir
+    db = store_path(data)
+    secret = [data / name for name in (KEYS_NAME, CONFIG_NAME, "local.json")] + [db]
+
+    def key_entries() -> list[KeyEntry]:
+        held = msgspec.json.decode(session.call("keys", ask.Nothing()), type=list[_Key])
+        return [KeyEntry(key.use, key.kid, key.state, key.created) for key in held]  # type: ignore[arg-type]
+
+    def offset() -> int | None:
+        found = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
+        return found.clock_offset if found.network is not None else None
+
+    return [
+        checks.local_disk(data),
+        checks.disk_space(data if data.exists() else Path()),
+        checks.file_modes(secret),
+        checks.owner(db),
+        checks.keys_present(key_entries),
+        checks.clock_offset(offset),
+        checks.Check("archivio", lambda: _store(session, db)),
+    ]
+
+
+def _store(session: Session, db: Path) -> Any:
+    """Whole when nobody is using it; a running process asserts its own settings at every commit."""
+    from node.body import MIGRATIONS
+    from node.runtime.doctor import Finding, store_content
+    from node.runtime.store import Store
+
+    try:
+        store = Store.open(db, MIGRATIONS, create=False)
+    except ProtocolError as error:
+        if error.code != "store-busy":
+            raise
+        return Finding("ok", say("In uso dal programma in funzione, che lo controlla a ogni scrittura."))
+    try:
+        return store_content(store).ask()
+    finally:
+        store.close()
+
+
+COMMANDS: Final = (init, join, serve, status, sync, alarms, operators, members, keys, doctor)
