@@ -93,6 +93,8 @@ class App:
     async def stop(self) -> None:
         """Takes no new calls, ends the loops, gives the store back; what was acknowledged is on disk."""
         local.withdraw(self.body.data_dir)
+        if self.mailbox is not None:
+            self.mailbox.close()
         for listener in self._listeners:
             await listener.stop()
         for task in self._tasks.values():

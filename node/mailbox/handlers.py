@@ -60,6 +60,7 @@ class MailboxService:
         self._readers = readers
         self._clock = clock
         self._arrivals: dict[str, asyncio.Event] = {}
+        self._closed = False
 
     def routes(self) -> list[Route]:
         """The four mailbox endpoints of PROTOCOL §3."""
@@ -106,7 +107,7 @@ class MailboxService:
         arrival = self._arrivals.setdefault(owner, asyncio.Event())
         arrival.clear()
         page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
-        if not page.items and wait:
+        if not page.items and wait and not self._closed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrival.wait(), wait)
             page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
@@ -143,6 +144,12 @@ class MailboxService:
         if caller != call.params["node"]:
             raise ProtocolError("forbidden", field="node")
         return caller, body, membership
+
+    def close(self) -> None:
+        """The process stops: whoever waits is answered at once."""
+        self._closed = True
+        for event in self._arrivals.values():
+            event.set()
 
     def _wake(self, owner: str) -> None:
         event = self._arrivals.get(owner)
