@@ -1,6 +1,7 @@
 """The three views, the groups of people, and what looks like one entry."""
 
 import pytest
+from msgspec.structs import replace
 
 from node.map.suggestions import suggestions
 from node.map.views import NO_PLACE, Listed, by_body, by_place, by_service, by_target, listed
@@ -57,6 +58,18 @@ def test_a_group_leads_to_what_names_it_and_to_what_helps_it() -> None:
     assert groups.keys() == table("target_groups").keys()
     assert [one.service.name for one in groups["TG-ANZIANI"].entries] == ["Centro anziani"]
     assert [one.service.name for one in groups["TG-EMIG"].also] == ["Patronato", "UPS"]
+
+
+@pytest.mark.feature("F004-06")
+def test_every_kind_of_body_has_its_place_in_the_guide() -> None:
+    kinds = list(table("participant_types"))
+    records = [_of_kind(service("Sportello", member=f"ente-{n}"), kind) for n, kind in enumerate(reversed(kinds))]
+    sections = by_body(entries(*records))
+    assert [section.entries[0].service.organization.participant_type for section in sections] == kinds
+
+
+def _of_kind(record: Service, kind: str) -> Service:
+    return replace(record, organization=replace(record.organization, participant_type=kind))
 
 
 def test_a_comune_and_its_cooperative_are_suggested_as_owner_and_provider() -> None:
@@ -127,6 +140,4 @@ def test_one_number_of_two_bodies_and_one_desk_twice_are_suggested() -> None:
 
 
 def _at(record: Service, street: str) -> Service:
-    from msgspec.structs import replace
-
     return replace(record, service_at_locations=at(street, "Gradara"))
