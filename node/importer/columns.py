@@ -5,9 +5,10 @@ Never in silence: the preview repeats every column with the field it was taken f
 
 import re
 import unicodedata
-from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from node.importer.hours_words import one_typo
 from node.importer.reading import Line
 
 FIELDS: Final[dict[str, str]] = {
@@ -68,6 +69,7 @@ LABELS: Final[dict[str, str]] = {
 }  # fmt: skip
 _NAMES: Final = {name: field for field, names in FIELDS.items() for name in names.split("|")}
 MIN_SCORE: Final = 60
+MAX_NAME: Final = 60
 HEADER_AMONG: Final = 40
 
 
@@ -86,6 +88,7 @@ def fold(text: str) -> str:
     return " ".join(re.sub(r"[^a-z0-9]+", " ", bare).split())
 
 
+@lru_cache(maxsize=2048)
 def score(name: str) -> tuple[str, int]:
     """(field, 0…100): 100 an exact name, less for a name inside a longer one or a misspelling."""
     bare = re.sub(r"\b(?:il|lo|la|i|gli|le|del|della|dei|obbligatorio|facoltativo)\b", " ", fold(name))
@@ -94,6 +97,8 @@ def score(name: str) -> tuple[str, int]:
         if text in _NAMES:
             return _NAMES[text], 100
     best = ("", 0)
+    if not 0 < len(bare) <= MAX_NAME:
+        return best
     for known, field in _NAMES.items():
         points = _likeness(bare, known)
         if points > best[1]:
@@ -102,16 +107,11 @@ def score(name: str) -> tuple[str, int]:
 
 
 def _likeness(name: str, known: str) -> int:
-    if len(name) > 60 or not name:
-        return 0
-    if len(known) >= 4 and re.match(rf"{known}\b", name):
+    if len(known) >= 4 and name.startswith(known + " "):
         return 70 + min(20, 20 * len(known) // len(name))
-    if len(known) >= 5 and re.search(rf"\b{known}\b", name):
+    if len(known) >= 5 and f" {known} " in f" {name} ":
         return 60 + min(20, 20 * len(known) // len(name))
-    if len(name) >= 5 and len(known) >= 5:
-        ratio = SequenceMatcher(None, name, known).ratio()
-        return int(ratio * 90) if ratio >= 0.85 else 0
-    return 0
+    return 80 if len(name) >= 5 and len(known) >= 5 and one_typo(name, known) else 0
 
 
 def _columns(cells: list[str]) -> list[Column]:

@@ -206,9 +206,9 @@ def _dated(d1: int, m1: int, y1: str | None, d2: int, m2: int, y2: str | None) -
     return SeasonWords(season, f"{first:04}-{m1:02}-{d1:02}", f"{last:04}-{m2:02}-{d2:02}")
 
 
-def _one_typo(word: str, name: str) -> bool:
+def one_typo(word: str, name: str) -> bool:
     """Whether two words differ by one letter added, lost, changed, or by two letters swapped."""
-    if abs(len(word) - len(name)) > 1 or word[0] != name[0]:
+    if abs(len(word) - len(name)) > 1 or word[:1] != name[:1]:
         return False
     i = next((k for k, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
     rest = (word[i:], name[i:])
@@ -226,7 +226,7 @@ def _word_token(word: str, short_days: bool) -> Token:
         return Token("filler", word)
     if bare in _ASSUMING:
         return Token("assuming", word)
-    if len(bare) >= 5 and (near := [n for n in _FULL_DAYS if _one_typo(bare, n)]):
+    if len(bare) >= 5 and (near := [n for n in _FULL_DAYS if one_typo(bare, n)]):
         return Token("day", word, _FULL_DAYS[near[0]]) if len(near) == 1 else Token("unknown", word)
     return Token("unknown", word)
 
