@@ -157,6 +157,7 @@ async def test_what_was_written_while_everything_was_off_leaves_after_the_restar
     async with world.running("tavullia") as apps:
         await staff(apps["tavullia"])
         leg = (await ask(apps["tavullia"], "refer", to="distretto", as_="OP", offer=wanted(urgency="UR-PUA24")))["leg"]
+    world.clock.at += 3600
     async with world.running("distretto", "tavullia") as apps:
         await reaches(apps["distretto"], leg, "offered")
 
