@@ -12,18 +12,17 @@ from msgspec import UNSET, Struct, UnsetType
 
 from node.cases import operators
 from node.context import Context, setting
-from node.exchange.log import LegRow, insert_leg, leg_row, logs, refold
+from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
 from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.offers import check_codes, check_offer
-from protocol.referral import Event, Kind, Leg, Writer, check_write, fold
+from protocol.referral import Kind, Leg, Writer, check_write, fold
 from schemas.bodies import Basis, EventBody, Offer
 
 T = TypeVar("T")
 PATRONATO: Final = "PT-PATRONATO"
 TAKES_IN_CHARGE: Final = "take-in-charge"
-_OFFERED: Final = fold([Event("S", 1, "offer", 0)], [])  # every new leg
 
 
 class Refer(Struct, frozen=True, kw_only=True):
@@ -115,7 +114,8 @@ def _open_leg(
     told = deadlines(ctx, peer, offer.urgency, now)
     local = side == "L"
     row = LegRow(
-        leg=leg, side=side, peer=peer, case_id=case_id, state=_OFFERED.state, s_count=_OFFERED.s_count, r_count=0,
+        leg=leg, side=side, peer=peer, case_id=case_id, state=OFFERED.state, s_count=OFFERED.s_count,
+        r_count=OFFERED.r_count,
         referral=offer.referral, urgency=offer.urgency, created=now, changed=now, stored_at=now if local else None,
         ack_by=told.ack_by if local else None, respond_by=told.respond_by if local else None,
         alarm_at=told.ack_by or told.respond_by, desk_from=offer.desk if isinstance(offer.desk, str) else None,

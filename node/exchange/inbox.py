@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange.log import Entry, LegRow, insert_event, insert_leg, leg_row, refold
+from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from protocol.envelope import (
     REJECTABLE,
@@ -252,9 +252,19 @@ def _apply(
     if isinstance(body, HeadBody):
         keep_head(tx, routing.sender, body.note, now)
         return _Answer(mid, routing.jti, routing.cm, "processed", now, None, None)
-    leg, writer = _place(tx, ctx, routing.sender, body, now)
+    held = leg_row(tx, body.leg)
+    if held is None and body.ev == "offer":
+        # How nearly every leg begins: one row in the state its offer gives, nothing to compare with or to fold.
+        begun = _begun(ctx, routing.sender, body, now)
+        insert_leg(tx, begun)
+        _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now)
+        batch.legs[begun.leg] = None
+        return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
+    leg, writer = _place(tx, held, routing.sender, body, now)
     _refuse_other_content(tx, leg, writer, body, routing.cm)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
+    if body.ev == "offer" and leg.side == "R":
+        _describe_offer(tx, _begun(ctx, routing.sender, body, now))
     folded = refold(tx, leg.leg, now)
     batch.legs[leg.leg] = None
     applied = folded.s_count if writer == "S" else folded.r_count
@@ -266,42 +276,66 @@ def _apply(
     return _Answer(mid, routing.jti, routing.cm, "processed", now, h, None)
 
 
-def _place(tx: sqlite3.Connection, ctx: Context, sender: str, body: EventBody, now: int) -> tuple[LegRow, str]:
+def _place(tx: sqlite3.Connection, leg: LegRow | None, sender: str, body: EventBody, now: int) -> tuple[LegRow, str]:
     """The leg an event belongs to and which log of it; a leg begins with whatever of S arrives first."""
-    leg = leg_row(tx, body.leg)
     if leg is None:
         if body.ev in RECEIVER_KINDS:
             # We never offered this leg, or we lost it: a restored store must not end its peer's events.
             raise_alarm(tx, now, "restored", sender, body.leg, body.n)
             raise ProtocolError("restored", after=3600)
-        return _new_leg(tx, ctx, sender, body, now), "S"
+        empty = LegRow(
+            body.leg,
+            "R",
+            sender,
+            body.leg,
+            "none",
+            0,
+            0,
+            "",
+            "",
+            now,
+            now,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
+        insert_leg(tx, empty)
+        return empty, "S"
     if leg.peer != sender or leg.side == "L":
         raise ProtocolError("not-your-leg", field="leg")
     return leg, "R" if leg.side == "S" else "S"
 
 
-def _new_leg(tx: sqlite3.Connection, ctx: Context, sender: str, body: EventBody, now: int) -> LegRow:
-    row = LegRow(
-        body.leg, "R", sender, body.leg, "none", 0, 0, "", "", now, now, None, None, None, None, None, None, None, None
-    )
-    insert_leg(tx, row)
-    return row
-
-
-def _describe_offer(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, now: int) -> None:
-    """The columns lists are sorted by; `stored_at` is when the offer was first durable here."""
+def _begun(ctx: Context, sender: str, body: EventBody, now: int) -> LegRow:
+    """A received leg as its offer alone makes it; `stored_at` is when the offer was first durable here."""
     offer = body.offer
     if not offer:
-        return
+        raise ProtocolError("bad-body", field="offer")
     due = deadlines(ctx, ctx.me, offer.urgency, now)
-    linked = offer.linked_from if isinstance(offer.linked_from, str) else None
-    parent = offer.parent if isinstance(offer.parent, str) else None
-    desk = offer.desk if isinstance(offer.desk, str) else None
+    return LegRow(
+        leg=body.leg, side="R", peer=sender, case_id=body.leg,
+        state=OFFERED.state, s_count=OFFERED.s_count, r_count=OFFERED.r_count,
+        referral=offer.referral, urgency=offer.urgency, created=now, changed=now, stored_at=now,
+        ack_by=due.ack_by, respond_by=due.respond_by, alarm_at=None,
+        desk_from=offer.desk if isinstance(offer.desk, str) else None, desk_to=None,
+        parent=offer.parent if isinstance(offer.parent, str) else None,
+        linked_from=offer.linked_from if isinstance(offer.linked_from, str) else None,
+    )  # fmt: skip
+
+
+def _describe_offer(tx: sqlite3.Connection, begun: LegRow) -> None:
+    """The columns lists are sorted by, of a leg whose offer was overtaken by a later event."""
     tx.execute(
         "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?,"
         " parent = ?, linked_from = ? WHERE leg = ?",
-        (offer.referral, offer.urgency, now, due.ack_by, due.respond_by, desk, parent, linked, leg.leg),
-    )
+        (begun.referral, begun.urgency, begun.stored_at, begun.ack_by, begun.respond_by, begun.desk_from, begun.parent,
+         begun.linked_from, begun.leg),
+    )  # fmt: skip
 
 
 def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str) -> None:
@@ -351,8 +385,6 @@ def _store_event(
             None,
         ),
     )
-    if body.ev == "offer" and body.n == 1 and leg.side == "R":
-        _describe_offer(tx, ctx, leg, body, now)
 
 
 def _advance(

@@ -1,7 +1,7 @@
 """The two logs of a leg in the store: reading them, appending to them, folding them. Not what travels."""
 
 import sqlite3
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from protocol.referral import Event, Leg, fold
 
@@ -53,6 +53,10 @@ class Entry(NamedTuple):
     e: str
     sealed: bytes
     mid: str | None
+
+
+OFFERED: Final = fold([Event("S", 1, "offer", 0)], [])
+"""A leg that holds its offer and nothing else."""
 
 
 def leg_row(db: sqlite3.Connection, leg: str) -> LegRow | None:
