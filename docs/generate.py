@@ -9,11 +9,13 @@ shapes:STRUCT STRUCT ….
 """
 
 import ast
+import importlib
 import inspect
 import re
 import sys
 import types
 from collections.abc import Iterable, Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Final, NamedTuple, get_args, get_type_hints
 
@@ -272,30 +274,38 @@ class Entry(NamedTuple):
 
 def commands(program: str) -> list[Entry]:
     """Every command of `raccordo-node` or `raccordo-registry`, groups opened, in the order of the help."""
-    import importlib
-
     module = importlib.import_module(f"{program}.cli")
-    group = next(value for value in vars(module).values() if isinstance(value, click.Group) and value.name == "main")
-    return list(_walk(group, click.Context(group, info_name=f"raccordo-{program}")))
+    name = f"raccordo-{program}"
+    group = next(one for one in vars(module).values() if isinstance(one, click.Group) and one.name == name)
+    return list(_walk(group, click.Context(group, info_name=name)))
 
 
 def _walk(command: click.Command, ctx: click.Context) -> Iterator[Entry]:
-    records_ = [record for param in command.get_params(ctx) if (record := param.get_help_record(ctx)) is not None]
+    options = [shown for param in command.get_params(ctx) if (shown := param.get_help_record(ctx)) is not None]
     usage = " ".join((ctx.command_path, *command.collect_usage_pieces(ctx)))
-    yield Entry(ctx.command_path, " ".join((command.help or "").split()), usage, tuple(records_))
+    yield Entry(ctx.command_path, cleandoc(command.help or ""), usage, tuple(options))
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from _walk(inner, click.Context(inner, info_name=name, parent=ctx))
 
 
+_SAME: Final = frozenset({"-h, --help", "--help, -h", "--help"})
+"""Said once at the top of the manual."""
+
+
 def command_pages(program: str) -> str:
     """The commands as the manual shows them."""
-    parts = []
-    for entry in commands(program):
-        rows = [(f"`{left}`", right) for left, right in entry.params]
-        table = f"\n{_table(('opzione', 'significato'), rows)}" if rows else ""
-        parts.append(f"### `{entry.path}`\n\n{entry.help}\n\n    {entry.usage}\n{table}")
-    return "\n".join(parts)
+    return "\n".join(_command_page(entry) for entry in commands(program))
+
+
+def _command_page(entry: Entry) -> str:
+    rows = [
+        (f"`{left.replace('TEXT', 'TESTO')}`", right.replace("[required]", "(obbligatoria)"))
+        for left, right in entry.params
+        if right and left not in _SAME and not (left == "--json" and " " in entry.path)
+    ]
+    table = f"\n{_table(('opzione', 'significato'), rows)}" if rows else ""
+    return f"### {entry.path}\n\n{entry.help}\n\n    {entry.usage}\n{table}"
 
 
 # -- blocks
