@@ -112,10 +112,6 @@ class Asked(NamedTuple):
     comuni: frozenset[str]
     residence: frozenset[str]
 
-    def grades(self) -> tuple[list[Group], list[Group]]:
-        """What an entry must have to answer exactly, and at least by a code or its name."""
-        return [word.exact for word in self.words], [word.strong for word in self.words]
-
 
 class Correction(NamedTuple):
     """A word that finds nothing, and the known stems taken for it."""

@@ -203,7 +203,8 @@ class ServiceMap:
     def _ranked(self, asked: Asked, numbers: Collection[int], at: datetime) -> list[int]:
         """Packed rank and number of every match: what is the same for a place or a timetable is computed once."""
         query, held = asked.query, self.index.held
-        exact, strong = (self._having(groups, numbers) for groups in asked.grades())
+        strong = self._having([word.strong for word in asked.words], numbers)
+        exact = self._having([word.exact for word in asked.words], strong)  # of these: a need and a type are codes
         origin, near = self._origin(query), query.order == "near"
         oldest = at.date().toordinal() - FRESH_DAYS
         picky = query.age is not None or query.within_km is not None or query.open or query.fresh
