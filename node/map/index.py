@@ -124,6 +124,7 @@ class MapIndex:
         self._timetables: dict[Timetable, Timetable] = {}
         self._states: dict[int, State] = {}  # by identity: equal timetables are one object here
         self._trigrams: dict[str, set[str]] | None = None
+        self._spellings: dict[str, str] = {}
 
     def refresh(self, source: Source) -> None:
         """Bring the index up to the source's version: reads only the entries whose leaves changed."""
@@ -144,6 +145,7 @@ class MapIndex:
         for entry in entries:
             self._add(entry)
         self._version, self._marks, self._trigrams = version, marks, None
+        self._spellings.clear()
 
     def _wanted(self, source: Source, node: str) -> dict[str, Leaves]:
         public = source.leaves(node, "public")
@@ -188,6 +190,11 @@ class MapIndex:
 
     def spelling(self, known: str, source: Source) -> str:
         """A whole word for an indexed stem, as the entry with the lowest id writes it; the stem when no text has it."""
+        if known not in self._spellings:
+            self._spellings[known] = self._spelt(known, source)
+        return self._spellings[known]
+
+    def _spelt(self, known: str, source: Source) -> str:
         having = min(((f.id, f.node) for f in map(self.held.get, self.postings.of(known)) if f), default=None)
         entry = source.entry(having[1], having[0]) if having else None
         service = read(entry, self.view) if entry else None
