@@ -137,7 +137,7 @@ def finals_hold(world: "World", held: Held) -> None:
         if folded.state != row.state:
             raise Violation("I6-stored-state", f"{held.name} {row.leg}")
         if has_gap(s_log) or has_gap(r_log):
-            if not excused(world, held.name, row.peer):
+            if row.state != "none" and not excused(world, held.name, row.peer):
                 raise Violation("I5-gap-left", f"{held.name} {row.leg}")
             continue
         voided = any(event.kind == "void" for event in (*s_log, *r_log))

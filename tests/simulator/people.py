@@ -83,7 +83,7 @@ class People:
         """Somebody opens the list and does one thing."""
         if not node.up:
             return
-        rows = node.store.read(lambda db: db.execute(_OPEN).fetchall())
+        rows = node.reader.execute(_OPEN).fetchall()
         if self.dice.random() < 0.06:
             self.attempt(node, rows)
             return
@@ -106,7 +106,7 @@ class People:
         """One of the things the table allows, the likely ones more often."""
         dice = self.dice
         acting = side if side != "L" else dice.choice(("S", "R"))
-        held = node.store.read(lambda db: folded(db, leg))
+        held = folded(node.reader, leg)
         kinds = sorted(allowed(held, acting) - {"lapse", "forwarded"})  # type: ignore[arg-type]
         if "start" in kinds and "take-in-charge" not in node.membership.members[node.name].caps:
             kinds.remove("start")
@@ -118,7 +118,7 @@ class People:
     def request(self, node: Node, leg: str, kind: Kind, acting: str | None = None) -> Act:
         """A complete request for `kind`."""
         dice = self.dice
-        row = node.store.read(lambda db: leg_row(db, leg))
+        row = leg_row(node.reader, leg)
         others = [
             other.name for other in self.nodes if other is not node and row is not None and other.name != row.peer
         ]
@@ -153,11 +153,11 @@ class People:
     def attempt(self, node: Node, rows: list[Any]) -> None:
         """What must be refused and leave nothing."""
         dice = self.dice
-        before = node.store.read(lambda db: db.execute(_SUMMARY).fetchone())
+        before = node.reader.execute(_SUMMARY).fetchone()
         if rows and dice.random() < 0.8:
             leg, side = dice.choice(rows)
             acting = side if side != "L" else "S"
-            held = node.store.read(lambda db: folded(db, leg))
+            held = folded(node.reader, leg)
             wrong = sorted({*SENDER_KINDS, *RECEIVER_KINDS} - set(allowed(held, acting)))  # type: ignore[arg-type]
             made = self.request(node, leg, dice.choice(wrong), "S" if side == "L" else None)
             request = (
@@ -177,7 +177,7 @@ class People:
             outcome = node.store.execute_group([lambda tx: desk.refer(tx, node.ctx, bad)])[0]
         if not isinstance(outcome.error, ProtocolError):
             raise Violation("I6-illegal-accepted", f"{node.name}: {outcome.error!r}")
-        if before != node.store.read(lambda db: db.execute(_SUMMARY).fetchone()):
+        if before != node.reader.execute(_SUMMARY).fetchone():
             raise Violation("I6-refusal-left-something", node.name)
         node.history.refused_attempts += 1
 
@@ -202,7 +202,7 @@ class People:
         node.submit(command, done)
 
     def _told(self, node: Node, written: desk.Done) -> None:
-        side = node.store.read(lambda db: leg_row(db, written.leg))
+        side = leg_row(node.reader, written.leg)
         assert side is not None
         rows = node.store.read(
             lambda db: db.execute(

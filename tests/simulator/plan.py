@@ -65,7 +65,7 @@ def draw(seed: int, *, without: Collection[str] = (), referrals: int | None = No
     dice = random.Random(f"plan {seed}")
     nodes = dice.randint(3, 8)
     size = round(20 * 10 ** dice.random())
-    per_referral = dice.uniform(2.0, 7.0)
+    per_referral = dice.uniform(1.5, 4.5)
     span = dice.choice((24, 24, 24, 30, 36, 48)) * HOUR_MS
     grouped = dice.random() < 0.5
     direct = dice.choice((1, 1, 2, max(1, nodes // 2)))

@@ -37,6 +37,7 @@ HOUR: Final = 60 * MINUTE
 POLL_EVERY: Final = 40 * MINUTE  # the wake-up of a long poll can be lost; this finds what waits
 REFRESH_EVERY: Final = HOUR
 TICK_EVERY: Final = HOUR
+COALESCE: Final = 150  # answers that come together wake the courier once
 STUCK_WAKE: Final = 30 * MINUTE  # something is due and has no way to go: look again
 _KEEP_IN_MAILBOX: Final = frozenset({"unknown-key", "restored", "from-the-future", "busy"})  # as node.courier
 _NEXT_WAKE: Final = (
@@ -164,11 +165,11 @@ class Node(Host):
 
     def pump(self) -> None:
         """Everything due leaves; then sleep until something is due again."""
-        parcels = self.store.read(lambda db: self.exchange.due(db, in_flight=tuple(self.in_flight)))
+        parcels = self.exchange.due(self.reader, in_flight=self.in_flight)
         for parcel in parcels:
             if not any(number in self.receipts_in_flight for number in parcel.receipts):
                 self.send(parcel)
-        next_at = self.store.read(lambda db: db.execute(_NEXT_WAKE).fetchone())[0]
+        next_at = self.reader.execute(_NEXT_WAKE).fetchone()[0]
         if next_at is not None:
             self.wake(max((next_at - self.clock.now()) * SECOND, SECOND if parcels else STUCK_WAKE))
             if next_at > self.clock.now():
@@ -233,7 +234,7 @@ class Node(Host):
         for number in parcel.receipts:
             self.receipts_in_flight.pop(number, None)
         self.watch(legs)
-        self.wake(0)
+        self.wake(COALESCE)
 
     def sound(self, outcome: Outcome[Any]) -> Any:
         """The value; a refusal that is no problem of ours by name is a five-hundred, which must not exist."""
@@ -270,7 +271,7 @@ class Node(Host):
                 )
                 self.watch(received.legs)
             then(received)
-            self.wake(0)
+            self.wake(COALESCE)
 
         self.submit(lambda tx: self.exchange.receive(tx, items, prepared, relayed=relayed), done)
 
@@ -284,7 +285,7 @@ class Node(Host):
     def watch(self, legs: list[str]) -> None:
         """What a screen shows as final must stay as it is (I6)."""
         for leg in legs:
-            self.store.read(lambda db, leg=leg: self._watch(db, leg))
+            self._watch(self.reader, leg)
 
     def _watch(self, db: Any, leg: str) -> None:
         row = leg_row(db, leg)
@@ -388,7 +389,7 @@ class Node(Host):
     def _members(self, server_time: int, raw: bytes | None) -> None:
         now = self.clock.now()
         offset = now - server_time
-        if abs(offset - int(self.store.read(lambda db: setting(db, "clock_offset", "0")))) > 30:
+        if abs(offset - int(setting(self.reader, "clock_offset", "0"))) > 30:
             self.submit(lambda tx: set_setting(tx, "clock_offset", str(offset)))
         if raw is None:
             return
