@@ -4,6 +4,7 @@ The tables are in keywords.py; here is only how they are searched.
 """
 
 import re
+from functools import cache
 from typing import Final, Literal, NamedTuple
 
 from node.importer import keywords
@@ -54,13 +55,17 @@ def service_codes(name: str, description: str) -> ServiceCodes:
 
 def _vocabulary_words(text: str) -> list[tuple[str, str]]:
     """The labels and synonyms of the vocabulary itself, when a whole one of at least two words is in the text."""
+    padded = f" {text} "
+    return [(code, words) for code, words in _phrases() if f" {words} " in padded]
+
+
+@cache
+def _phrases() -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for code, row in vocabularies.table("service_categories").items():
-        for word in [row["label_it"], *vocabularies.words(row["synonyms_it"])]:
-            folded = fold(word)
-            if " " in folded and _search(rf"{re.escape(folded)}(?![a-z0-9])", text):
-                found.append((code, folded))
-    return found
+        folded = [fold(word) for word in (row["label_it"], *vocabularies.words(row["synonyms_it"]))]
+        found.extend((code, words) for words in folded if " " in words)
+    return tuple(found)
 
 
 def two_services(name: str) -> tuple[str, str] | None:

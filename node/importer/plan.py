@@ -4,6 +4,7 @@ Nothing is stored here: the caller remembers the keys of what it accepts (KnownE
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,7 +14,7 @@ from node.importer.build import BodyProfile
 from node.importer.columns import LABELS, Column, find_header, fold
 from node.importer.reading import MAX_CELL, MAX_ROWS, Line, Sheet
 from node.importer.rows import RowReading, read_row
-from node.importer.suspicions import same_desk
+from node.importer.suspicions import desk_marks
 from node.importer.wording import RowProblem, row_problem
 from protocol.errors import ProtocolError
 from protocol.territory import Territory
@@ -181,6 +182,7 @@ def _identify(
     by_key = {entry.key: entry for entry in known}
     by_id = {entry.id: entry for entry in known}
     used: dict[str, int] = {}
+    times: dict[str, int] = {}
     done: list[RowOutcome] = []
     taken: set[str] = set()
     for row in rows:
@@ -192,7 +194,8 @@ def _identify(
         problems = row.problems
         if first := used.get(key):
             problems = (*problems, row_problem("same-key", got=str(first)))
-            key = f"{key}|{sum(1 for k in used if k == key or k.startswith(key + '|')) + 1}"
+            times[key] = times.get(key, 1) + 1
+            key = f"{key}|{times[key]}"
         used[key] = row.line
         entry = by_key.get(key) or by_id.get(accepted.get(key, ""))
         if entry and entry.id in taken:
@@ -208,23 +211,32 @@ def _identify(
 def _propose(rows: list[RowOutcome], missing: list[KnownEntry]) -> list[RowOutcome]:
     """A new row and a known entry without a row that fit only each other: proposed to a person, never applied."""
     fresh = [row for row in rows if row.reading and not row.known]
-    fits = {row.line: [entry for entry in missing if _alike(row.key, entry.key)] for row in fresh}
-    wanted = [entry.id for entries in fits.values() for entry in entries]
+    halves: dict[tuple[str, ...], list[KnownEntry]] = {}
+    for entry in missing:
+        for half in _halves(entry.key):
+            halves.setdefault(half, []).append(entry)
+    fits = {row.line: {e.id: e for half in _halves(row.key) for e in halves.get(half, [])} for row in fresh}
+    wanted = Counter(ident for entries in fits.values() for ident in entries)
     proposed: dict[int, Suggestion] = {}
     for line, entries in fits.items():
-        if len(entries) == 1 and wanted.count(entries[0].id) == 1:
-            text = f"Forse è la voce già importata «{entries[0].name}»: confermare per conservarne l'identità."
-            proposed[line] = Suggestion("same-entry", text, entries[0].id)
+        ident = next(iter(entries), "")
+        if len(entries) == 1 and wanted[ident] == 1:
+            text = f"Forse è la voce già importata «{entries[ident].name}»: confermare per conservarne l'identità."
+            proposed[line] = Suggestion("same-entry", text, ident)
     return [
         _with(row, suggestions=(*row.suggestions, proposed[row.line])) if row.line in proposed else row for row in rows
     ]
 
 
-def _alike(key: str, other: str) -> bool:
-    """Two of name, comune and address are equal, the name or the address among them (an empty one does not count)."""
-    one, two = key.split("|")[1:4], other.split("|")[1:4]
-    name, comune, address = (a == b and bool(a) for a, b in zip(one, two, strict=False))
-    return (name and (comune or address)) or (comune and address)
+def _halves(key: str) -> list[tuple[str, ...]]:
+    """What two keys must have in common to be alike: name and comune, name and address, or comune and address."""
+    name, comune, address = key.split("|")[1:4]
+    pairs = (
+        ("name", name, "comune", comune),
+        ("name", name, "address", address),
+        ("comune", comune, "address", address),
+    )
+    return [pair for pair in pairs if pair[1] and pair[3]]
 
 
 def _with(row: RowOutcome, **changes: object) -> RowOutcome:
@@ -254,11 +266,12 @@ def _outcome(problems: Sequence[RowProblem]) -> Outcome:
 
 def _duplicates(rows: list[RowOutcome]) -> list[RowOutcome]:
     """Two rows that may be one desk: same telephone, same address, and both the general social desk of the body."""
+    first: dict[tuple[str, str, str], int] = {}
     found: dict[int, int] = {}
-    for i, row in enumerate(rows):
-        for earlier in rows[:i]:
-            if row.record and earlier.record and same_desk(row.record, earlier.record):
-                found.setdefault(row.line, earlier.line)
+    for row in rows:
+        for mark in desk_marks(row.record) if row.record else []:
+            if first.setdefault(mark, row.line) != row.line:
+                found.setdefault(row.line, first[mark])
     return [_marked(row, found[row.line]) if row.line in found else row for row in rows]
 
 

@@ -12,12 +12,15 @@ from schemas.records import Service
 _FRONT_DESK = frozenset({"SC-SEGR", "SC-SSP"})
 
 
-def same_desk(one: Service, other: Service) -> bool:
-    """Same telephone, comune and street, both the social desk itself: services at one counter are not doubles."""
-    if one.place != "public" or _street(one) != _street(other) or not _street(one) or one.comune != other.comune:
-        return False
-    phones = {p.number for p in one.phones} & {p.number for p in other.phones}
-    return bool(phones) and set(one.categories) <= _FRONT_DESK and set(other.categories) <= _FRONT_DESK
+def desk_marks(service: Service) -> list[tuple[str, str, str]]:
+    """(comune, street, telephone) of a social desk: two records with a mark in common may be one desk.
+
+    Empty for anything but the social desk itself: services at one counter are not doubles.
+    """
+    street = _street(service)
+    if service.place != "public" or not street or not set(service.categories) <= _FRONT_DESK:
+        return []
+    return [(service.comune or "", street, phone.number) for phone in service.phones]
 
 
 def _street(service: Service) -> str:
