@@ -78,27 +78,40 @@ class _Case(Struct):
 
 
 SIDES: Final[Mapping[str, str]] = {"R": "da", "S": "a", "L": "passaggio interno a"}
+WRITERS: Final[Mapping[str, str]] = {"S": "chi manda", "R": "chi riceve"}
 DELIVERED: Final[Mapping[str, str]] = {"stored": "arrivata", "processed": "arrivata", "rejected": "non accettata"}
 
 
 def clock(at: int | None) -> str:
-    """Local time of this computer, "20/11/2026 11:40"."""
-    return "" if at is None else datetime.fromtimestamp(at).strftime("%d/%m/%Y %H:%M")
+    """Wall time in Italy, "20/11/2026 11:40"."""
+    from protocol.calendar_it import ROME
+
+    return "" if at is None else datetime.fromtimestamp(at, ROME).strftime("%d/%m/%Y %H:%M")
 
 
 def seconds(text: str | None, option: str) -> int | None:
-    """ "2026-11-20 11:40" in this computer's time as Unix seconds. Raises bad-shape."""
-    if text is None:
-        return None
-    try:
-        return int(datetime.fromisoformat(text.replace(" ", "T")).timestamp())
-    except ValueError:
-        raise ProtocolError("bad-shape", field=option, expected="2026-11-20 11:40", got=text) from None
+    """ "2026-11-20 11:40", wall time in Italy, as Unix seconds. Raises bad-shape."""
+    from node.asked import instant
+
+    return None if text is None else instant(text, option)
 
 
 def done_text(done: Done) -> str:
-    """One line that says what was written."""
-    return f"Registrato: invio {done.leg}, passo {done.n}, stato {done.state}."
+    """One line that says what was written, and where the referral stands now."""
+    return f"Registrato: invio {done.leg}, passo {done.n}. {_title(done.state)}."
+
+
+def _title(state: str) -> str:
+    from protocol.referral_display import SCREENS
+
+    return {str(name): screen.title for name, screen in SCREENS.items()}.get(state, state)
+
+
+def _action(ev: str) -> str:
+    """What a person does, in the words of the screens."""
+    from protocol.referral_display import ACTIONS
+
+    return {str(kind): words for kind, words in ACTIONS.items()}.get(ev, ev)
 
 
 # -- lists
@@ -207,7 +220,9 @@ def _case(view: _Case) -> str:
     lines += [f"  {_step(step)}" for step in view.steps]
     if view.pending_amendments:
         lines.append("Integrazioni non ancora viste: passi " + ", ".join(map(str, view.pending_amendments)))
-    lines.append("Si può: " + (", ".join(view.allowed) or "nulla"))
+    commands = {verb.ev: name for name, verb in VERBS.items()}
+    may = [f"{commands[ev]} ({_action(ev)})" for ev in view.allowed if ev in commands]
+    lines.append("Si può: " + (", ".join(may) or "nulla"))
     return "\n".join(lines)
 
 
@@ -224,10 +239,10 @@ def _fields(part: Struct) -> list[str]:
 def _step(step: _Step) -> str:
     details = (step.reason, step.outcome, step.ref, step.to_node, clock(step.when), step.text)
     told = f" ({DELIVERED[step.delivery]})" if step.delivery and step.delivery in DELIVERED else ""
-    by = f" da {step.by}" if step.by else ""
+    by = f" ({step.by})" if step.by else ""
     overruled = " – senza effetto" if step.overruled else ""
     return " · ".join(
-        (f"{clock(step.at)} {step.writer}{step.n} {step.ev}{by}{told}{overruled}", *filter(None, details))
+        (f"{clock(step.at)} {WRITERS[step.writer]}: {_action(step.ev)}{by}{told}{overruled}", *filter(None, details))
     )
 
 

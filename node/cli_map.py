@@ -177,7 +177,7 @@ def _hit(number: int, hit: _Hit) -> list[str]:
         *_pair("Documenti", ", ".join(hit.papers)),
         *_pair("Attesa", hit.waiting),
         *_pair("Verificato", hit.verified),
-        *_pair("Perché", " ".join(note.text for note in hit.reasons)),
+        *_pair("Perché", "; ".join(note.text.rstrip(".") for note in hit.reasons)),
         *(terminal.tone(f"   Attenzione: {note.text}", "warn", sys.stdout) for note in hit.warnings),
         terminal.tone(f"   {hit.node} {hit.id}", "dim", sys.stdout),
     ]
@@ -380,7 +380,7 @@ def advice_text(advice: Advice) -> str:
     """Proposals as numbered paragraphs; what has to come before them stands first."""
     lines: list[str] = []
     if advice.first:
-        lines += ["Prima di tutto serve una valutazione, presso:"]
+        lines += ["Per ciò che chiede una valutazione, prima passare da:"]
         lines += [line for proposed in advice.first for line in _proposal("•", proposed)]
         lines.append("")
     lines += [line for n, proposed in enumerate(advice.proposals, 1) for line in _proposal(f"{n}.", proposed)]

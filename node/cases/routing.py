@@ -1,7 +1,7 @@
 """From a need to services of the map, through protocol.routing: makes the candidates, words the answer. No sending."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -25,6 +25,12 @@ NEVER: Final = 99_999  # days since it was verified, of what never was
 OLDEST: Final = 130
 _GONE: Final = frozenset({"inactive", "defunct"})
 ASSESSMENT: Final = "assessment-first"
+# Who names the wider group serves the narrower one: no warning that it is "for others".
+NARROWER: Final[Mapping[str, frozenset[str]]] = {
+    "TG-ANZIANI": frozenset({"TG-ANZNA"}),
+    "TG-MINORI": frozenset({"TG-PRIMAINF", "TG-ADOL"}),
+    "TG-IMMIG": frozenset({"TG-PROFUGHI"}),
+}
 # Seed 002: the professional social service comes first; who asks for a service that needs its assessment starts there.
 ASSESSORS: Final = (
     Rule(
@@ -85,11 +91,12 @@ def advise(db: sqlite3.Connection, ctx: Context, request: ask.Route) -> Advice:
     found = routing.route(need, [k.candidate for k in known.values()], rules)
     shown = found[: request.limit]
     first: tuple[Proposal, ...] = ()
-    if shown and ASSESSMENT in shown[0].warnings:
+    if any(ASSESSMENT in proposal.warnings for proposal in shown):
         first = routing.route(need, _assessors(known.values()), ASSESSORS)[:3]
+    home = _comune_of(held, need, ctx.territory)
     return Advice(
-        proposals=[_worded(proposal, known, held) for proposal in shown],
-        first=[_worded(proposal, known, held) for proposal in first],
+        proposals=[_worded(proposal, known, held, home) for proposal in shown],
+        first=[_worded(proposal, known, held, home) for proposal in first],
         total=len(found),
     )
 
@@ -155,7 +162,7 @@ def _known(node: str, service: Service, held: Membership, territory: Territory, 
         capabilities=member.caps,
         categories=frozenset(service.categories),
         needs=frozenset(service.needs),
-        targets=frozenset(service.targets),
+        targets=frozenset(service.targets).union(*(NARROWER.get(code, ()) for code in service.targets)),
         territory=_served(service, member.territory if residents else (), territory, need.date),
         residence_required=residents,
         age=_age_of(service),
@@ -204,10 +211,21 @@ def _distance(service: Service, residence: str | None, territory: Territory) -> 
 # -- words
 
 
-def _worded(proposal: Proposal, known: dict[tuple[str, str], Known], held: Membership) -> Proposed:
+def _comune_of(held: Membership, need: Need, territory: Territory) -> str | None:
+    """The comune where the person lives, when it is a member: competent for its residents by law."""
+    for node, member in sorted(held.members.items()):
+        served = {territory.successor(code, need.date) for code in member.territory}
+        if member.ptype == "PT-COMUNE" and member.status == "active" and need.residence in served:
+            return node
+    return None
+
+
+def _worded(proposal: Proposal, known: Mapping[tuple[str, str], Known], held: Membership, home: str | None) -> Proposed:
     candidate = proposal.candidate
     service = known[candidate.member, candidate.service]
-    competent = held.members.get(proposal.competent) if proposal.competent else None
+    outside = "outside-territory" in proposal.warnings
+    suggested = proposal.competent or (home if outside and home != candidate.member else None)
+    competent = held.members.get(suggested) if suggested else None
     return Proposed(
         service=candidate.service,
         name=service.service.name,
@@ -220,6 +238,6 @@ def _worded(proposal: Proposal, known: dict[tuple[str, str], Known], held: Membe
         distance_km=candidate.distance_km,
         rule=proposal.rule,
         telephone_first=proposal.telephone_first,
-        competent=proposal.competent,
+        competent=suggested,
         competent_name=competent.name if competent else None,
     )

@@ -1,0 +1,13 @@
+"""The clock of every node in these tests is the town's."""
+
+import pytest
+
+from tests.cli import town
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    monkeypatch.setattr("node.body.SystemClock", town.Clock)
+    monkeypatch.setattr("node.runtime.clock.SystemClock", town.Clock)
+    monkeypatch.setattr(town.Clock, "at", town.NOON)
+    return town.Clock
