@@ -228,6 +228,8 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     if row is None or row[6] is None:
         return None
     jti, leg, writer, n, dest, urgent, _ = row
+    if leg is not None:
+        ctx.sealing_public(dest, ctx.clock.now())  # raises while nothing is changed: its callers go on without
     tx.execute("UPDATE outgoing SET s = NULL, next_at = NULL WHERE mid = ?", (mid,))
     if leg is None:  # a message outside referrals is made anew by whoever wanted it
         tx.execute("DELETE FROM outgoing WHERE mid = ?", (mid,))
