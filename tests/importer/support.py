@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from datetime import date
+from itertools import count
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -46,20 +47,22 @@ def body(node: str) -> BodyProfile:
     return BodyProfile(node, name, kind, str(uuid5(NAMESPACE_URL, node)), comune)
 
 
-def dice() -> Callable[[], str]:
-    """Ids 1, 2, 3 … as UUIDs."""
-    counter = iter(range(1, 100_000))
+def dice(known: object = None) -> Callable[[], str]:
+    """Ids 1, 2, 3 … as UUIDs; from 100000 on when some are known."""
+    counter = count(100_000 if known else 1)
     return lambda: str(UUID(int=next(counter)))
 
 
 def plan_of(node: str, known: list[KnownEntry] | None = None, **more: object) -> ImportPlan:
     data = (SHEETS / f"{node}_ESEMPIO.csv").read_bytes()
-    return plan_import(read_sheet(data), body(node), known or [], TERRITORY, TODAY, dice(), **more)  # type: ignore[arg-type]
+    return plan_import(read_sheet(data), body(node), known or [], TERRITORY, TODAY, dice(known), **more)  # type: ignore[arg-type]
 
 
-def plan_text(text: str, node: str = "comune-pesaro", known: list[KnownEntry] | None = None, **more: object) -> ImportPlan:
+def plan_text(
+    text: str, node: str = "comune-pesaro", known: list[KnownEntry] | None = None, **more: object
+) -> ImportPlan:
     sheet = read_sheet(text.encode())
-    return plan_import(sheet, body(node), known or [], TERRITORY, TODAY, dice(), **more)  # type: ignore[arg-type]
+    return plan_import(sheet, body(node), known or [], TERRITORY, TODAY, dice(known), **more)  # type: ignore[arg-type]
 
 
 def one(**cells: str) -> RowOutcome:

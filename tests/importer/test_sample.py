@@ -36,7 +36,9 @@ def test_the_64_rows_have_one_outcome_each_and_none_is_lost() -> None:
     rows = [row for plan in plans.values() for row in plan.rows]
     assert sum(1 for row in rows if row.record) == 64
     assert sum(1 for row in rows if row.outcome.startswith("imported")) == 64
-    skipped = {node: [row.line for row in plan.rows if row.outcome.startswith("skipped")] for node, plan in plans.items()}
+    skipped = {
+        node: [row.line for row in plan.rows if row.outcome.startswith("skipped")] for node, plan in plans.items()
+    }
     assert {node: lines for node, lines in skipped.items() if lines} == SKIPPED
     assert all(len({row.line for row in plan.rows}) == len(plan.rows) for plan in plans.values())
 
@@ -69,7 +71,9 @@ def test_public_and_private_services_of_many_areas() -> None:
 
 @pytest.mark.feature("F004-09")
 def test_the_three_systems_are_told_apart() -> None:
-    by_system = {system: [s.name for s in everything() if system in s.systems] for system in ("social", "pension", "health")}
+    by_system = {
+        system: [s.name for s in everything() if system in s.systems] for system in ("social", "pension", "health")
+    }
     assert "Disoccupazione NASpI" in by_system["pension"]
     assert "Centro Salute Mentale" in by_system["health"]
     assert "PUA - Punto Unico di Accesso" in by_system["social"]
@@ -80,7 +84,10 @@ def test_the_three_systems_are_told_apart() -> None:
 @pytest.mark.feature("F001-24")
 def test_services_are_run_by_the_body_the_district_under_contract_or_privately() -> None:
     modes = {(s.organization.name, s.name): s.management for s in everything()}
-    assert modes["Cooperativa Sociale Onda d'Esempio", "Assistenza domiciliare (S.A.D.) per conto del Comune di Pesaro"] == "contracted"
+    assert (
+        modes["Cooperativa Sociale Onda d'Esempio", "Assistenza domiciliare (S.A.D.) per conto del Comune di Pesaro"]
+        == "contracted"
+    )
     assert modes["Distretto Sanitario di Pesaro (esempio)", "Consultorio familiare"] == "district"
     assert modes["Comune di Pesaro", "Pasti a domicilio"] == "direct"
     assert modes["La Dispensa d'Esempio APS", "Emporio solidale"] == "private"
@@ -171,7 +178,12 @@ def test_a_contractor_is_linked_to_the_owner_as_a_proposal() -> None:
 
 
 def test_the_same_service_of_four_patronati_has_the_same_codes() -> None:
-    names = {"patr-fittizio-a": "Invalidità", "patr-fittizio-b": "Invalidità", "patr-fittizio-c": "Invalidita", "patr-fittizio-d": "Pratiche"}
+    names = {
+        "patr-fittizio-a": "Invalidità",
+        "patr-fittizio-b": "Invalidità",
+        "patr-fittizio-c": "Invalidita",
+        "patr-fittizio-d": "Pratiche",
+    }
     records = [find(node, name).record for node, name in names.items()]
     assert {(tuple(r.categories), tuple(r.needs)) for r in records if r} == {(("SC-PATR",), ("NA-INVAL",))}
 
@@ -255,7 +267,9 @@ def test_network_only_and_reserved_places() -> None:
         ("comune-gabicce", "Trasporto", "2026-04-03", "date-stale"),
     ],
 )
-def test_dates_are_read_day_first_with_the_precision_they_have(node: str, name: str, verified: object, code: str) -> None:
+def test_dates_are_read_day_first_with_the_precision_they_have(
+    node: str, name: str, verified: object, code: str
+) -> None:
     row = find(node, name)
     assert row.record is not None and row.record.verified_at == verified
     assert not code or code in codes(row)
