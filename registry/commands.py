@@ -12,6 +12,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec import Struct
 
+from node.map.ndjson import map_lines
+from node.map.tables import SqliteMap
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
 from protocol.strict import b64u_decode
@@ -165,6 +167,10 @@ class Text(Struct, frozen=True):
     text: str
 
 
+class MapView(Struct, frozen=True, forbid_unknown_fields=True):
+    members: bool = False
+
+
 class Command(NamedTuple, Generic[A]):
     """`writes`: it needs the writer; else a read-only connection will do."""
 
@@ -174,14 +180,16 @@ class Command(NamedTuple, Generic[A]):
 
 
 def run_row(db: Db, engine: RegistryEngine, name: str, payload: bytes) -> bytes:
-    """Decodes, runs, encodes. Raises not-found for an unknown name, bad-shape."""
+    """Decodes, runs, encodes {"pilot":…,"value":…}. Raises not-found for an unknown name, bad-shape."""
     if (row := TABLE.get(name)) is None:
         raise ProtocolError("not-found", field="command")
     try:
         request = msgspec.json.decode(payload or b"{}", type=row.request)
     except msgspec.MsgspecError:
         raise ProtocolError("bad-shape", field=name) from None
-    return msgspec.json.encode(row.run(db, engine, request))
+    value = row.run(db, engine, request)
+    pilot = bool(network(db)) and engine.root(db).pilot
+    return msgspec.json.encode({"pilot": pilot, "value": value})
 
 
 # -- the rows
@@ -320,6 +328,11 @@ def _root_show(db: Db, engine: RegistryEngine, _: Nothing) -> list[Text]:
     return [Text(raw) for raw in engine.roots_after(db, 0)] if network(db) else []
 
 
+def _map(db: Db, _: RegistryEngine, ask: MapView) -> Text:
+    lines = map_lines(SqliteMap(db).entries(), "members" if ask.members else "public")
+    return Text(b"".join(lines).decode())
+
+
 def _withdraw(tx: Db, engine: RegistryEngine, ask: Refs) -> list[int]:
     return [engine.withdraw(tx, name) for name in ask.refs]
 
@@ -346,5 +359,6 @@ TABLE: Final[dict[str, Command[Struct]]] = {
         "root-install": (Texts, _root_install),
         "root-show": (Nothing, _root_show, False),
         "withdraw": (Refs, _withdraw),
+        "map": (MapView, _map, False),
     }.items()
 }

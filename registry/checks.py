@@ -1,0 +1,82 @@
+"""`doctor` of a registry: this machine, the server's keys, no guarantor's key left here, what is about to end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from node.runtime.config import RegistryConfig, load_config
+from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
+from protocol.errors import ProtocolError
+from registry.app import KEYS_NAME, STORE_NAME
+from registry.ceremony import KEY_FILE_MAX, is_key_file
+from registry.cli_kit import CONFIG_NAME, Session
+from registry.commands import Nothing, Status
+from registry.expiry import Expiry
+from registry.opening import open_keys
+
+
+def check(session: Session) -> tuple[list[Result], Status | None]:
+    """Every finding, and the board's state when it can be had."""
+    config = load_config(session.data_dir / CONFIG_NAME, RegistryConfig)
+    data = Path(config.data_dir)
+    status, problem = _status(session)
+    checks = [
+        disk_space(data),
+        local_disk(data),
+        file_modes([data / KEYS_NAME, data / STORE_NAME, data / CONFIG_NAME]),
+        owner(data / STORE_NAME),
+        Check("chiavi", lambda: _keys(config)),
+        Check("garanti", lambda: _no_guarantor_keys(data, status)),
+        Check("rete", lambda: _network(status, problem)),
+        *(_expiry(one) for one in (status.warnings if status else ())),
+    ]
+    return run_checks(checks), status
+
+
+def _status(session: Session) -> tuple[Status | None, ProtocolError | None]:
+    try:
+        return session.ask("status", Nothing(), Status), None
+    except ProtocolError as error:
+        return None, error
+
+
+def _keys(config: RegistryConfig) -> Finding:
+    """Online and log key; losing them needs a new root, not new members."""
+    held = [entry for entry in open_keys(config).entries() if entry.use == "sign"]
+    if len(held) >= 2:
+        return Finding("ok", "Le chiavi del server ci sono.")
+    return Finding(
+        "fail", "Mancano le chiavi del server.", "Ripristinarle dalla copia, o far firmare una radice nuova."
+    )
+
+
+def _no_guarantor_keys(data: Path, status: Status | None) -> Finding:
+    folders = [data, *([Path(status.key_dir)] if status is not None and status.key_dir else [])]
+    found = sorted(path.name for folder in folders for path in _key_files(folder))
+    if not found:
+        return Finding("ok", "Nessuna chiave di garante su questo computer.")
+    advice = "Portarle via su chiavetta e cancellarle da qui."
+    if status is not None and status.pilot:
+        return Finding("warn", f"Chiave della rete pilota su questo computer: {', '.join(found)}", advice)
+    return Finding("fail", f"Chiavi di garanti su questo computer: {', '.join(found)}", advice)
+
+
+def _key_files(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        if path.stat().st_size <= KEY_FILE_MAX and is_key_file(path.read_bytes()):
+            yield path
+
+
+def _network(status: Status | None, problem: ProtocolError | None) -> Finding:
+    if problem is not None or status is None:
+        raise problem or ProtocolError("internal")
+    if status.pilot:
+        return Finding("warn", "RETE PILOTA", "Fare la cerimonia vera: root key, root draft, root sign, root install.")
+    return Finding("ok", f"Radice {status.root}, {status.members} aderenti, {status.pending} richieste in attesa.")
+
+
+def _expiry(one: Expiry) -> Check:
+    whose = f" {one.node}" if one.node else ""
+    left = f"fra {one.days} giorni" if one.level else "scaduto"
+    advice = {"root": "I garanti firmano la radice nuova: root draft.", "publication": "L'ente pubblica di nuovo."}
+    finding = Finding("warn" if one.level > 7 else "fail", f"{one.what}{whose}: {left}", advice.get(one.what, ""))
+    return Check("scadenze", lambda: finding)

@@ -1,0 +1,633 @@
+"""raccordo-registry: the capofila's command line. Words and files; every operation is a row of registry.commands.
+
+A command reaches the running `serve` through the local channel, else opens the store itself. `approve`, `root key` and
+`root sign` need no store: they run on a guarantor's own computer.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from node.runtime import terminal
+from protocol.errors import ProtocolError
+from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
+
+if TYPE_CHECKING:
+    from node.runtime.doctor import Result
+    from registry.app import App
+    from registry.approval import Review
+    from registry.ceremony import GuarantorKey
+    from registry.commands import Members, Status, Waiting
+    from registry.expiry import Expiry
+    from schemas.membership import Invitation
+
+ROOT_FILE_MAX: Final = 512_000
+APPROVAL_MAX: Final = 8 * 1024 * 1024
+DOCUMENT_MAX: Final = 20 * 1024 * 1024
+STATES: Final = {"active": "attivo", "suspended": "sospeso", "ended": "uscito"}
+WHAT_ENDS: Final = {
+    "root": "la radice della rete", "members": "l'elenco degli aderenti", "signing-key": "la chiave di firma",
+    "sealing-key": "la chiave di cifratura", "publication": "il catalogo pubblicato",
+}  # fmt: skip
+
+pass_session = click.make_pass_decorator(Session)
+_file = click.Path(path_type=Path, dir_okay=False)
+_folder = click.Path(path_type=Path, file_okay=False)
+
+
+def _json(function: click.decorators.FC) -> click.decorators.FC:
+    """--json also after the command's name."""
+
+    def wanted(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and isinstance(ctx.obj, Session):
+            ctx.obj.json = True
+
+    return click.option("--json", is_flag=True, expose_value=False, callback=wanted, help="Risposta in JSON.")(function)
+
+
+@click.group(cls=Group)
+@click.option("--dir", "dir_", type=_folder, default=DEFAULT_DIR, envvar=ENV_DIR, help="Cartella dei dati.")
+@click.option("--json", "json_", is_flag=True, help="Risposta in JSON, per programmi.")
+@click.pass_context
+def main(ctx: click.Context, dir_: Path, json_: bool) -> None:
+    """La bacheca d'Ambito: chi aderisce, che cosa è pubblicato. Nessun caso passa di qui in chiaro."""
+    ctx.obj = Session(dir_, json_)
+
+
+# -- founding and serving
+
+
+@main.command()
+@click.option("--answers", type=_file, help="Le risposte in un file TOML, senza domande.")
+@click.option("--pilot", is_flag=True, help="Radice di una persona sola, per provare: ogni uscita lo dice.")
+@click.option("--key-dir", type=_folder, help="Cartella per le chiavi dei garanti (la chiavetta).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Indirizzo su cui ascoltare.")
+@click.option("--port", type=int, help="Porta su cui ascoltare.")
+@click.option("--passphrase-file", type=_file, help="File con la frase segreta che protegge le chiavi dei garanti.")
+@click.option("--plain-http", is_flag=True, hidden=True, help="Solo prove su questo computer.")
+@_json
+@pass_session
+def init(
+    session: Session, answers: Path | None, pilot: bool, key_dir: Path | None, host: str, port: int | None,
+    passphrase_file: Path | None, plain_http: bool,
+) -> None:  # fmt: skip
+    """Fonda una rete: nome, garanti, chiavi, radice. Al più dodici domande."""
+    from node.runtime.clock import SystemClock
+    from node.runtime.config import load_secret
+    from node.runtime.dice import SystemDice
+    from protocol.suite import S1
+    from registry.founding import Place, Ports, found
+    from registry.setup import read_answers
+    from registry.talking import ask
+
+    if answers is None:
+        given, key_dir, port = ask(pilot, key_dir, port)
+        base = Path()
+    else:
+        given, base = read_answers(answers), answers.resolve().parent
+        if pilot:
+            given = msgspec.structs.replace(given, network=msgspec.structs.replace(given.network, pilot=True))
+    secret = load_secret(passphrase_file) if passphrase_file else None
+    folder = key_dir or session.data_dir.resolve().parent / "chiavi-garanti"
+    place = Place(session.data_dir, base, folder, host, 8080 if port is None else port, plain_http, secret)
+    founded = found(given, place, Ports(SystemClock(), SystemDice(), S1))
+    net = founded.installed.net if founded.installed else ""
+    if given.network.pilot:
+        mark_pilot(session.json)
+    lines = [f"Rete fondata: {given.network.name}", f"Configurazione: {founded.config}"]
+    lines += [f"Chiave di garante: {path}" for path in founded.key_files]
+    if founded.key_files:
+        lines.append(
+            "Stampare i fogli (*.foglio.html), poi portare via la cartella delle chiavi: non resta sul server."
+        )
+    if net:
+        lines += ["", "Identificativo della rete, da stampare nel protocollo d'intesa:", f"  {net}"]
+    else:
+        lines += [
+            "",
+            f"La radice attende le firme dei garanti: {founded.draft}",
+            "Ogni garante, sul proprio computer: raccordo-registry root sign BOZZA --key CHIAVE",
+            "Poi qui: raccordo-registry root install FIRMA…",
+        ]
+    result = {
+        "net": net, "pilot": given.network.pilot, "config": str(founded.config), "draft": str(founded.draft),
+        "keys": [str(path) for path in founded.key_files], "installed": founded.installed is not None,
+    }  # fmt: skip
+    session.show(result, "\n".join(lines))
+
+
+@main.command()
+@click.option("--host", help="Indirizzo, al posto di quello della configurazione.")
+@click.option("--port", type=int, help="Porta, al posto di quella della configurazione.")
+@pass_session
+def serve(session: Session, host: str | None, port: int | None) -> None:
+    """Mette in funzione la bacheca, fino a Ctrl-C."""
+    import asyncio
+
+    from node.runtime import logs
+    from node.runtime.clock import SystemClock
+    from node.runtime.config import RegistryConfig, load_config
+    from node.runtime.dice import SystemDice
+    from protocol.suite import S1
+    from registry.app import App
+    from registry.app import serve as run
+
+    config = load_config(session.data_dir / CONFIG_NAME, RegistryConfig)
+    http = config.http
+    if host is not None:
+        http = msgspec.structs.replace(http, listen_host=host)
+    if port is not None:
+        http = msgspec.structs.replace(http, listen_port=port)
+    logs.configure(config.log_level)
+    app = App.open(msgspec.structs.replace(config, http=http), clock=SystemClock(), dice=SystemDice(), suite=S1)
+    asyncio.run(run(app, lambda app: _serving(app, session)))
+
+
+def _serving(app: "App", session: Session) -> None:
+    held = app.service.membership
+    if held.root.pilot:
+        mark_pilot(session.json)
+    address = f"http://{app.config.http.listen_host or '127.0.0.1'}:{app.port}"
+    state = {"url": address, "port": app.port, "local_port": app.local_port, "net": held.net, "pilot": held.root.pilot}
+    session.show(state, f"In funzione su {address} – rete «{held.root.root.name}», {len(held.members)} aderenti.")
+    sys.stdout.flush()
+
+
+# -- the root
+
+
+@main.group(cls=Group)
+def root() -> None:
+    """La radice della rete: chi sono i garanti."""
+
+
+@root.command("key")
+@click.argument("name", metavar="NOME")
+@click.option("--out", type=_folder, default=Path(), help="Cartella della chiavetta.")
+@click.option("--network", default="", help="Nome della rete, da stampare sul foglio.")
+@click.option("--passphrase-file", type=_file, help="File con la frase segreta che protegge la chiave.")
+@_json
+@pass_session
+def root_key(session: Session, name: str, out: Path, network: str, passphrase_file: Path | None) -> None:
+    """Fa la chiave di un garante, sul suo computer: file riservato, foglio da stampare, parte pubblica (.pub)."""
+    from node.runtime.config import load_secret
+    from node.runtime.dice import SystemDice
+    from protocol.suite import S1
+    from registry.ceremony import guarantor_key
+    from registry.founding import write_guarantor
+
+    dice = SystemDice()
+    secret = load_secret(passphrase_file) if passphrase_file else None
+    path = write_guarantor(guarantor_key(name, dice.bytes(32), S1), out, network, dice, False, secret)
+    public = path.with_name(path.name.replace(".chiave.json", ".pub"))
+    result = {"key": str(path), "public": str(public)}
+    session.show(result, f"Chiave riservata: {path}\nParte pubblica, da dare all'ente capofila: {public}")
+
+
+@root.command("restore")
+@click.argument("name", metavar="NOME")
+@click.option("--out", type=_file, required=True, help="Dove scrivere il file della chiave.")
+@_json
+@pass_session
+def root_restore(session: Session, name: str, out: Path) -> None:
+    """Rifà il file di una chiave dalle quattro righe del foglio."""
+    from protocol.suite import S1
+    from registry.ceremony import guarantor_key, parse_seed, write_key
+
+    lines = [click.prompt(f"Riga {n}", err=True) for n in range(1, 5)]
+    key = guarantor_key(name, parse_seed(lines), S1)
+    write_private(out, write_key(key))
+    session.show({"key": str(out), "x": key.public.x}, f"Scritto {out}. Impronta pubblica: {key.public.x}")
+
+
+@root.command("draft")
+@click.option("--pub", "pubs", type=_file, multiple=True, help="Parte pubblica di un garante nuovo (ripetibile).")
+@click.option("--threshold", type=int, default=0, help="Firme per cambiare la radice.")
+@click.option("--admission-threshold", type=int, default=0, help="Firme per ammettere un ente.")
+@click.option("--out", type=_file, required=True, help="Dove scrivere la bozza.")
+@_json
+@pass_session
+def root_draft(session: Session, pubs: tuple[Path, ...], threshold: int, admission_threshold: int, out: Path) -> None:
+    """Prepara la radice successiva: rinnovo con gli stessi garanti, o con altri (anche dopo una rete pilota)."""
+    from registry.commands import Plan, Text
+    from registry.founding import read_public
+
+    plan = Plan(
+        guarantors=[read_public(path) for path in pubs], threshold=threshold, admission_threshold=admission_threshold
+    )
+    draft = session.ask("root-draft", plan, Text)
+    write_private(out, draft.text.encode())
+    session.show({"draft": str(out)}, f"Bozza scritta: {out}\nLa firmano i garanti di prima e quelli di adesso.")
+
+
+@root.command("sign")
+@click.argument("draft", type=_file, metavar="BOZZA")
+@click.option("--key", type=_file, required=True, help="File della chiave del garante.")
+@click.option("--out", type=_file, help="Dove scrivere la firma.")
+@click.option("--passphrase-file", type=_file, help="File con la frase segreta della chiave.")
+@_json
+@pass_session
+def root_sign(session: Session, draft: Path, key: Path, out: Path | None, passphrase_file: Path | None) -> None:
+    """Firma una bozza di radice, sul computer del garante. Non serve altro che la bozza e la chiave."""
+    from registry import ceremony
+    from registry.founding import slug
+
+    payload = ceremony.root_payload(read_file(draft, ROOT_FILE_MAX))
+    held = _guarantor(key, passphrase_file)
+    target = out or draft.with_name(f"{draft.name.split('.')[0]}.firma-{slug(held.name)}.json")
+    write_private(target, ceremony.sign_root(payload, [held]))
+    _show_root(session, payload)
+    session.show({"signature": str(target)}, f"Firma scritta: {target}")
+
+
+def _show_root(session: Session, payload: bytes) -> None:
+    """What is being signed, for a person to read."""
+    from protocol.strict import decode
+    from schemas.membership import Root
+
+    what = decode(payload, Root, max_bytes=ROOT_FILE_MAX)
+    if what.pilot:
+        mark_pilot(True)
+    session.tell(f"Radice {what.n} di «{what.name}», {what.threshold} firme su {len(what.guarantors)}:")
+    for one in what.guarantors:
+        session.tell(f"  {one.name}  {one.x}")
+
+
+def _guarantor(key: Path, passphrase_file: Path | None) -> "GuarantorKey":
+    from node.runtime.config import load_secret
+    from protocol.suite import S1
+    from registry.ceremony import KEY_FILE_MAX, read_key
+
+    secret = load_secret(passphrase_file) if passphrase_file else None
+    return read_key(read_file(key, KEY_FILE_MAX), S1, secret)
+
+
+@root.command("install")
+@click.argument("files", type=_file, nargs=-1, required=True, metavar="FIRMA…")
+@_json
+@pass_session
+def root_install(session: Session, files: tuple[Path, ...]) -> None:
+    """Mette in vigore una radice con le firme raccolte, anche in più sedute."""
+    from registry.commands import Texts
+    from registry.roots import Installed
+
+    texts = Texts([read_file(path, ROOT_FILE_MAX).decode() for path in files])
+    done = session.ask("root-install", texts, Installed)
+    text = f"Radice {done.n} in vigore. Identificativo della rete, da stampare nel protocollo d'intesa:\n  {done.net}"
+    session.show(done._asdict(), text)
+
+
+@root.command("show")
+@_json
+@pass_session
+def root_show(session: Session) -> None:
+    """La radice in vigore e i garanti."""
+    from protocol.strict import decode
+    from registry.ceremony import root_payload
+    from registry.commands import Nothing, Text
+    from schemas.membership import Root
+
+    texts = session.ask("root-show", Nothing(), list[Text])
+    if not texts:
+        raise ProtocolError("config-missing", field="root")
+    newest = decode(root_payload(texts[-1].text.encode()), Root, max_bytes=ROOT_FILE_MAX)
+    rows = [(one.name, one.x) for one in newest.guarantors]
+    head = f"Radice {newest.n}, {newest.threshold} firme su {len(rows)}, fino al {_day(newest.exp)}"
+    session.show(newest, f"{head}\n{terminal.table(('Garante', 'Impronta pubblica'), rows)}")
+
+
+# -- who joins
+
+
+@main.command()
+@click.argument("node", required=False, metavar="[NOME-TECNICO]")
+@click.option("--name", default="", help="Nome dell'ente, per memoria.")
+@click.option("--out", type=_file, help="Dove scrivere l'invito.")
+@_json
+@pass_session
+def invite(session: Session, node: str | None, name: str, out: Path | None) -> None:
+    """Invita un ente: un file con un codice che vale una volta, per sette giorni."""
+    from registry.commands import Invite
+    from schemas.membership import Invitation
+
+    made = session.ask("invite", Invite(node=node, name=name), Invitation)
+    path = _write_invitation(made, out or Path(f"invito-{node or 'ente'}.json"))
+    session.show({"file": str(path), "node": node, "exp": made.exp}, _invited([path]))
+
+
+def _write_invitation(made: "Invitation", path: Path) -> Path:
+    return write_private(path, msgspec.json.encode(made))
+
+
+def _invited(paths: list[Path]) -> str:
+    files = "\n".join(f"  {path}" for path in paths)
+    return f"Invito scritto (riservato, vale una volta, sette giorni):\n{files}"
+
+
+@main.command()
+@click.argument("nodes", nargs=-1, required=True, metavar="NOME-TECNICO…")
+@click.option("--by", required=True, help="L'ente che ha firmato per conto degli altri.")
+@click.option("--out-dir", type=_folder, default=Path(), help="Dove scrivere gli inviti.")
+@_json
+@pass_session
+def delegate(session: Session, nodes: tuple[str, ...], by: str, out_dir: Path) -> None:
+    """Un atto per molti: invita gli enti per cui la capofila ha firmato il protocollo."""
+    from registry.commands import Delegate
+    from schemas.membership import Invitation
+
+    made = session.ask("delegate", Delegate(by=by, nodes=list(nodes)), list[Invitation])
+    paths = [_write_invitation(one, out_dir / f"invito-{node}.json") for node, one in zip(nodes, made, strict=True)]
+    session.show({"files": [str(path) for path in paths], "by": by}, _invited(paths))
+
+
+@main.command()
+@click.argument("node", metavar="NOME-TECNICO")
+@click.option("--out", type=_file, help="Dove scrivere l'invito.")
+@_json
+@pass_session
+def readmit(session: Session, node: str, out: Path | None) -> None:
+    """Invita a rientrare un ente sospeso o uscito: servirà una chiave nuova e la firma dei garanti."""
+    from registry.commands import Node
+    from schemas.membership import Invitation
+
+    made = session.ask("readmit", Node(node), Invitation)
+    path = _write_invitation(made, out or Path(f"invito-{node}.json"))
+    session.show({"file": str(path), "node": node, "exp": made.exp}, _invited([path]))
+
+
+@main.command()
+@click.argument("refs", nargs=-1, metavar="[RICHIESTA]…")
+@click.option("--export", "export_", type=_file, help="Scrive le richieste in un file da portare ai garanti.")
+@click.option("--refuse", is_flag=True, help="Respinge le richieste indicate.")
+@_json
+@pass_session
+def pending(session: Session, refs: tuple[str, ...], export_: Path | None, refuse: bool) -> None:
+    """Le richieste di adesione in attesa, con le otto parole da confrontare al telefono."""
+    from registry.commands import Nothing, Refs, Waiting
+    from schemas.membership import PendingFile
+
+    if refuse:
+        if not refs:
+            raise click.UsageError("indicare quali richieste respingere")
+        session.ask("refuse", Refs(refs=list(refs)), Nothing)
+        session.show({"refused": list(refs)}, "Respinte.")
+        return
+    if export_ is not None:
+        file = session.ask("export", Refs(refs=list(refs)), PendingFile)
+        write_private(export_, msgspec.json.encode(file))
+        text = f"Scritte {len(file.items)} richieste in {export_}: da firmare con «approve» sul computer di un garante."
+        session.show({"file": str(export_), "count": len(file.items)}, text)
+        return
+    rows = session.ask("pending", Nothing(), list[Waiting])
+    session.show(rows, "\n\n".join(_waiting(row) for row in rows) or "Nessuna richiesta in attesa.")
+
+
+def _waiting(row: "Waiting") -> str:
+    caps = f", capacità: {', '.join(row.caps)}" if row.caps else ""
+    how = "con invito" if row.invited else "senza invito"
+    by = f"\n  firmato per conto da {row.delegated_by}" if row.delegated_by else ""
+    return (
+        f"{row.name} ({row.node}, {row.ptype}{caps}) – {how}, {_day(row.at)}{by}\n  richiesta {row.ref}\n  {row.words}"
+    )
+
+
+@main.command()
+@click.argument("file", type=_file, metavar="FILE")
+@click.option("--key", type=_file, required=True, help="File della chiave del garante.")
+@click.option("--net", help="Identificativo della rete, come stampato nel protocollo d'intesa.")
+@click.option("--ref", "refs", multiple=True, help="Solo questa richiesta (ripetibile).")
+@click.option("--out", type=_file, help="Dove scrivere l'approvazione.")
+@click.option("--passphrase-file", type=_file, help="File con la frase segreta della chiave.")
+@click.option("--yes", is_flag=True, help="Senza chiedere conferma.")
+@_json
+@pass_session
+def approve(
+    session: Session, file: Path, key: Path, net: str | None, refs: tuple[str, ...], out: Path | None,
+    passphrase_file: Path | None, yes: bool,
+) -> None:  # fmt: skip
+    """Il garante guarda le richieste e firma, sul proprio computer: bastano il file e la chiave."""
+    from protocol.suite import S1
+    from registry.approval import approve as sign
+    from registry.approval import read_pending
+
+    exported = read_pending(read_file(file, APPROVAL_MAX), S1, net=net)
+    if exported.root.pilot:
+        mark_pilot(True)
+    chosen = [one for one in exported.reviews if not refs or one.ref in refs]
+    session.tell(f"Rete «{exported.root.root.name}»: {exported.root.net}")
+    if net is None:
+        session.tell("Confrontare l'identificativo con quello stampato nel protocollo d'intesa.")
+    for review in chosen:
+        session.tell(_review(review))
+    if not yes and not click.confirm(f"Firmare {len(chosen)} ammissioni?", err=True):
+        raise click.Abort
+    signed = sign(exported, _guarantor(key, passphrase_file), refs)
+    target = out or file.with_name(f"{file.stem}.approvato.json")
+    write_private(target, msgspec.json.encode(signed))
+    result = {"file": str(target), "count": len(signed.items), "pilot": exported.root.pilot}
+    session.show(result, f"Firmate {len(signed.items)} ammissioni: {target}\nRiportare il file sul server: «admit».")
+
+
+def _review(review: "Review") -> str:
+    from registry.approval import POWERS
+    from registry.commands import words
+
+    entry = review.admission
+    powers = [cap for cap in entry.caps if cap in POWERS]
+    lines = [
+        f"\n{entry.name} ({entry.node}, {entry.ptype}){'' if review.invited else ' – SENZA INVITO'}",
+        f"  parole: {words(entry.first)}",
+        f"  territorio: {', '.join(entry.territory) or '–'}   protocollo: {entry.protocol.version}",
+    ]
+    if powers:
+        lines.append(f"  potrà: {', '.join(powers)}")
+    if entry.delegated_by:
+        lines.append(f"  firmato per conto da: {entry.delegated_by}")
+    return "\n".join(lines)
+
+
+@main.command()
+@click.argument("files", type=_file, nargs=-1, required=True, metavar="FILE…")
+@_json
+@pass_session
+def admit(session: Session, files: tuple[Path, ...]) -> None:
+    """Ammette gli enti approvati dai garanti (uno o più file, uno per garante)."""
+    from registry.admissions import Admitted
+    from registry.commands import Texts
+
+    texts = Texts([read_file(path, APPROVAL_MAX).decode("utf-8", "replace") for path in files])
+    done = session.ask("admit", texts, Admitted)
+    names = ", ".join(done.nodes) or "nessuno di nuovo"
+    session.show(done._asdict(), f"Ammessi: {names}. Elenco degli aderenti, versione {done.version}.")
+
+
+@main.command()
+@click.argument("node", metavar="NOME-TECNICO")
+@click.option("--name", help="Nuovo nome dell'ente.")
+@click.option("--ptype", help="Nuovo tipo di ente.")
+@click.option("--cap", "caps", multiple=True, help="Capacità (ripetibile; sostituisce l'elenco).")
+@click.option("--territory", multiple=True, help="Comune, codice ISTAT (ripetibile; sostituisce l'elenco).")
+@click.option("--protocol", help="Versione del protocollo accettata.")
+@_json
+@pass_session
+def amend(
+    session: Session, node: str, name: str | None, ptype: str | None, caps: tuple[str, ...],
+    territory: tuple[str, ...], protocol: str | None,
+) -> None:  # fmt: skip
+    """Prepara il cambio di nome o di dati di un aderente; vale quando i garanti lo firmano."""
+    from registry.commands import Amend, Text
+
+    change = Amend(
+        node=node, name=name, ptype=ptype, caps=list(caps) or None, territory=list(territory) or None, protocol=protocol
+    )
+    made = session.ask("amend", change, Text)
+    session.show({"ref": made.text}, f"Richiesta {made.text} in attesa dei garanti: «pending --export».")
+
+
+def _status_command(name: str, doc: str, done: str) -> None:
+    @main.command(name, help=doc)
+    @click.argument("node", metavar="NOME-TECNICO")
+    @_json
+    @pass_session
+    def change(session: Session, node: str) -> None:
+        from registry.commands import Node
+
+        version = session.ask(name, Node(node), int)
+        session.show({"node": node, "version": version}, f"{node}: {done}. Elenco, versione {version}.")
+
+
+_status_command("suspend", "Sospende un ente: gli altri lo rifiutano e le sue voci spariscono dalla mappa.", "sospeso")
+_status_command("end", "Registra l'uscita di un ente: le sue voci sono tolte dalla mappa.", "uscito")
+
+
+# -- what there is
+
+
+@main.command()
+@_json
+@pass_session
+def members(session: Session) -> None:
+    """Gli aderenti con il loro stato, chi ha un protocollo vecchio, che cosa sta per scadere."""
+    from registry.commands import Members, Nothing
+
+    held = session.ask("members", Nothing(), Members)
+    session.show(held, _members(held))
+
+
+def _members(held: "Members") -> str:
+    rows = [
+        (
+            row.node, row.name, STATES[row.status], _day(row.since),
+            row.protocol + (" (superata)" if row.outdated else ""), f"{row.public_rev}/{row.network_rev}",
+        )
+        for row in held.members
+    ]  # fmt: skip
+    head = f"{held.network} – elenco n. {held.version}, valido fino al {_day(held.exp)}"
+    table = terminal.table(("Nome tecnico", "Ente", "Stato", "Dal", "Protocollo", "Catalogo"), rows)
+    old = [f"ATTENZIONE: {row.node} ha accettato il protocollo {row.protocol}" for row in held.members if row.outdated]
+    return "\n".join([head, table, *old, *(_warning(one) for one in held.warnings)])
+
+
+def _warning(one: "Expiry") -> str:
+    whose = f" di {one.node}" if one.node else ""
+    when = f"scade fra {one.days} giorni ({_day(one.exp)})" if one.level else f"è scaduto il {_day(one.exp)}"
+    return f"ATTENZIONE: {WHAT_ENDS[one.what]}{whose} {when}"
+
+
+@main.command()
+@click.option("--add", type=_file, help="Aggiunge una versione: il documento firmato.")
+@click.option("--version", help="Etichetta della versione.")
+@click.option("--get", is_flag=True, help="Scrive il documento di una versione.")
+@click.option("--out", type=_file, help="Dove scriverlo.")
+@_json
+@pass_session
+def protocols(session: Session, add: Path | None, version: str | None, get: bool, out: Path | None) -> None:
+    """Le versioni del protocollo d'intesa, con impronta e chi le ha accettate."""
+    from base64 import b64decode, b64encode
+
+    from registry.commands import NewProtocol, Nothing, ProtocolRow, Version
+    from registry.setup import read_document
+    from schemas.membership import ProtocolVersion
+
+    if (add is not None or get) and version is None:
+        raise click.UsageError("serve --version")
+    if add is not None and version is not None:
+        read_file(add, DOCUMENT_MAX)
+        document = read_document(add, version)
+        new = NewProtocol(version=version, media=document.media, document=b64encode(document.raw).decode())
+        kept = session.ask("protocol-add", new, ProtocolVersion)
+        session.show(kept, f"Versione {kept.version}, impronta {kept.hash}")
+    elif get and version is not None:
+        held = session.ask("protocol-get", Version(version), NewProtocol)
+        path = write_private(out or Path(f"protocollo-{version}"), b64decode(held.document))
+        session.show({"file": str(path), "media": held.media}, f"Scritto {path} ({held.media})")
+    else:
+        rows = session.ask("protocols", Nothing(), list[ProtocolRow])
+        text = terminal.table(
+            ("Versione", "Impronta", "Dal", "Accettata da"),
+            [(row.version, row.hash, _day(row.at), ", ".join(row.accepted_by) or "–") for row in rows],
+        )
+        session.show(rows, text if rows else "Nessuna versione depositata: «protocols --add FILE --version 1».")
+
+
+@main.command()
+@click.argument("hashes", nargs=-1, required=True, metavar="IMPRONTA…")
+@_json
+@pass_session
+def withdraw(session: Session, hashes: tuple[str, ...]) -> None:
+    """Ritira una voce pubblicata, subito e ovunque; nel registro resta che è stata ritirata."""
+    from registry.commands import Refs
+
+    places = session.ask("withdraw", Refs(refs=list(hashes)), list[int])
+    session.show({"seq": places}, f"Ritirate {len(places)} voci.")
+
+
+@main.command(name="map")
+@click.option("--members", "members_", is_flag=True, help="Anche le voci per la sola rete.")
+@pass_session
+def map_(session: Session, members_: bool) -> None:
+    """La mappa, una voce per riga (NDJSON)."""
+    from registry.commands import MapView, Text
+
+    text = session.ask("map", MapView(members=members_), Text).text
+    if text:
+        terminal.show(text.rstrip("\n"))
+
+
+@main.command()
+@_json
+@pass_session
+def doctor(session: Session) -> None:
+    """Controlla questo computer e la bacheca, e dice che cosa fare."""
+    from registry.checks import check
+
+    results, status = check(session)
+    if status is not None and status.pilot:
+        mark_pilot(session.json)
+    value = {"checks": [result._asdict() for result in results], "status": status}
+    session.show(value, _findings(results, status))
+    if any(result.grade == "fail" for result in results):
+        raise SystemExit(terminal.REFUSED)
+
+
+def _findings(results: "list[Result]", status: "Status | None") -> str:
+    marks = {"ok": "bene", "warn": "attenzione", "fail": "GUASTO"}
+    rows = [(marks[one.grade], one.name, one.text, one.advice) for one in results]
+    lines = [terminal.table(("", "Controllo", "Esito", "Cosa fare"), rows)]
+    if status is not None:
+        lines.append(f"Rete «{status.name}» {status.net}, radice {status.root}, {status.members} aderenti.")
+    return "\n".join(lines)
+
+
+def _day(at: int) -> str:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    return datetime.fromtimestamp(at, ZoneInfo("Europe/Rome")).strftime("%d/%m/%Y")
+
+
+if __name__ == "__main__":
+    main()

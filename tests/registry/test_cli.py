@@ -1,0 +1,261 @@
+"""The capofila's command line: founding in twelve questions, the guarantor's other PC, a second network from a file."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from node.runtime.clock import SystemClock
+from node.runtime.config import RegistryConfig, load_config
+from node.runtime.dice import SeededDice, SystemDice
+from node.runtime.platform import readable_by_others
+from protocol.strict import digest
+from protocol.suite import S1
+from registry.cli import main
+from registry.engine import RegistryEngine
+from registry.opening import open_keys, open_store
+from registry.talking import PROMPTS_MAX
+from schemas.membership import Invitation, ProtocolVersion
+from tests.registry.world import PROTOCOLLO, Body
+
+
+class Shell:
+    """Runs commands as a person would, in a directory of their own."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(path)
+        self.path = path
+
+    def run(self, *args: str, input: str | None = None, code: int = 0):  # noqa: A002
+        result = CliRunner().invoke(main, [str(arg) for arg in args], input=input)
+        assert result.exit_code == code, (args, result.output, result.stderr, result.exception)
+        return result
+
+    def json(self, *args: str, **more: object):
+        return json.loads(self.run("--json", *args, **more).stdout)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    (tmp_path / "protocollo.pdf").write_bytes(PROTOCOLLO)
+    return Shell(tmp_path, monkeypatch)
+
+
+def answers(path: Path, *, name: str = "Ambito 1", pilot: bool = False, **more: str) -> Path:
+    lines = [
+        "[network]", f'name = "{name}"', 'id = "bacheca"', 'urls = ["https://bacheca.example"]',
+        'guarantors = ["Ente capofila", "Distretto", "Terzo settore"]', f"pilot = {str(pilot).lower()}",
+        'protocollo = "protocollo.pdf"', *(f"{key} = {value}" for key, value in more.items()),
+    ]  # fmt: skip
+    path.write_text("\n".join(lines))
+    return path
+
+
+def request(shell: Shell, invitation: Path, node: str, **more: object) -> bytes:
+    """What a node would post."""
+    made = msgspec.json.decode(invitation.read_bytes(), type=Invitation)
+    body = Body(made.net, node, SeededDice(sum(node.encode())))
+    return body.request(ProtocolVersion("1", digest(PROTOCOLLO)), int(time.time()), made.code, **more)
+
+
+def post_join(shell: Shell, raw: bytes) -> str:
+
+    config = load_config(shell.path / "bacheca" / "raccordo.toml", RegistryConfig)
+    store = open_store(config)
+    try:
+        engine = RegistryEngine(suite=S1, clock=SystemClock(), dice=SystemDice(), keystore=open_keys(config))
+        prepared = store.read(lambda db: engine.prepare_join(db, raw))
+        return store.run(lambda tx: engine.join(tx, prepared)).ref
+    finally:
+        store.close()
+
+
+def test_init_takes_at_most_twelve_questions(shell, monkeypatch):
+    asked = []
+    for kind in ("prompt", "confirm"):
+        real = getattr(click, kind)
+        monkeypatch.setattr(
+            click, kind, lambda text, *a, _real=real, **k: (asked.append(text), _real(text, *a, **k))[1]
+        )
+    given = ["Ambito di prova", "bacheca", "https://bacheca.example", "n", "Ente capofila; Distretto; Terzo settore",
+             "2", "1", "chiavetta", "protocollo.pdf", "8080", "y"]  # fmt: skip
+    result = shell.run("init", input="\n".join(given) + "\n")
+    assert len(given) == len(asked) <= PROMPTS_MAX
+    keys = sorted(path.name for path in (shell.path / "chiavetta").glob("*.chiave.json"))
+    assert keys == ["distretto.chiave.json", "ente-capofila.chiave.json", "terzo-settore.chiave.json"]
+    assert not any(readable_by_others(path) for path in (shell.path / "chiavetta").iterdir())
+    server = b"".join(path.read_bytes() for path in (shell.path / "bacheca").iterdir() if path.is_file())
+    for path in (shell.path / "chiavetta").glob("*.chiave.json"):
+        assert json.loads(path.read_bytes())["seed"].encode() not in server
+    assert "Identificativo della rete" in result.stdout
+    assert "RETE PILOTA" not in result.output
+
+
+def test_a_pilot_says_so_in_every_output(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml", pilot=True), "--key-dir", "k")
+    sheet = next((shell.path / "k").glob("*.foglio.txt")).read_text()
+    assert "RETE PILOTA" in sheet
+    for args in (["members"], ["protocols"], ["pending"], ["invite", "comune-gradara"], ["root", "show"], ["map"]):
+        assert "RETE PILOTA" in shell.run(*args).output, args
+    assert shell.json("members")["pilot"] is True
+
+
+@pytest.mark.feature("F000-46")
+def test_export_approve_on_another_pc_admit(shell, tmp_path_factory):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
+    net = shell.json("root", "show") and shell.json("members")["net"]
+    shell.run("invite", "comune-tavullia", "--out", "invito.json")
+    assert not readable_by_others(shell.path / "invito.json")
+    ref = post_join(shell, request(shell, shell.path / "invito.json", "comune-tavullia", caps=["take-in-charge"]))
+    waiting = shell.json("pending")
+    assert [row["ref"] for row in waiting] == [ref] and len(waiting[0]["words"].split()) == 8
+    shell.run("pending", "--export", "richieste.json")
+    other = tmp_path_factory.mktemp("altro-pc")
+    (other / "richieste.json").write_bytes((shell.path / "richieste.json").read_bytes())
+    (other / "k.json").write_bytes((shell.path / "chiavetta" / "distretto.chiave.json").read_bytes())
+    os.chdir(other)
+    read = CliRunner().invoke(main, ["approve", "richieste.json", "--key", "k.json", "--net", net], input="n\n")
+    assert read.exit_code == 1 and "Comune" not in read.stdout and waiting[0]["words"] in read.stderr
+    assert "potrà: take-in-charge" in read.stderr
+    shell.run("approve", "richieste.json", "--key", "k.json", "--net", net, "--yes", "--out", "ok.json")
+    wrong = shell.run("--json", "approve", "richieste.json", "--key", "k.json", "--net", "A" * 43, "--yes", code=1)
+    assert json.loads(wrong.stdout)["code"] == "wrong-network"
+    assert sorted(path.name for path in other.iterdir()) == ["k.json", "ok.json", "richieste.json"]
+    os.chdir(shell.path)
+    assert shell.json("admit", str(other / "ok.json"))["nodes"] == ["comune-tavullia"]
+    assert shell.json("admit", str(other / "ok.json"))["nodes"] == []
+    assert [row["node"] for row in shell.json("members")["members"]] == ["comune-tavullia"]
+
+
+def test_the_real_ceremony_keeps_guarantors_keys_off_the_server(shell, tmp_path_factory):
+    sticks = {}
+    for name in ("Ente capofila", "Distretto", "Terzo settore"):
+        sticks[name] = tmp_path_factory.mktemp("stick")
+        shell.run("root", "key", name, "--out", sticks[name], "--network", "Ambito 1")
+    public = shell.path / "pubbliche"
+    public.mkdir()
+    for stick in sticks.values():
+        file = next(stick.glob("*.pub"))
+        (public / file.name).write_bytes(file.read_bytes())
+    done = shell.json("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", public)
+    assert (done["installed"], done["keys"]) == (False, [])
+    assert (
+        shell.run("--json", "serve", code=1).stdout
+        and json.loads(shell.run("--json", "members", code=1).stdout)["code"]
+    )
+    signatures = []
+    for name in ("Distretto", "Terzo settore"):
+        key = next(sticks[name].glob("*.chiave.json"))
+        out = sticks[name] / "firma.json"
+        shell.run("root", "sign", done["draft"], "--key", key, "--out", out)
+        signatures.append(out)
+        if len(signatures) == 1:
+            refused = shell.run("--json", "root", "install", out, code=1)
+            assert json.loads(refused.stdout)["code"] == "threshold"
+    assert shell.json("root", "install", *signatures)["n"] == 1
+    findings = {row["name"]: row["grade"] for row in shell.json("doctor")["checks"]}
+    assert findings["garanti"] == "ok" and findings["chiavi"] == "ok"
+
+
+def test_doctor_finds_guarantors_keys_left_on_the_server(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
+    found = {row["name"]: row for row in json.loads(shell.run("--json", "doctor", code=1).stdout)["checks"]}
+    assert found["garanti"]["grade"] == "fail" and "chiave.json" in found["garanti"]["text"]
+    for path in (shell.path / "chiavetta").iterdir():
+        path.unlink()
+    assert {row["name"]: row["grade"] for row in shell.json("doctor")["checks"]}["garanti"] == "ok"
+
+
+def test_a_key_typed_from_its_sheet_is_the_same_key(shell):
+    shell.run("root", "key", "Distretto", "--out", "k")
+    sheet = (shell.path / "k" / "distretto.foglio.txt").read_text()
+    lines = re.findall(r"\d\)  ((?:[A-Z2-7]{4} ?){4})", sheet)
+    shell.run("root", "restore", "Distretto", "--out", "rifatta.json", input="\n".join(lines).lower() + "\n")
+    assert json.loads((shell.path / "rifatta.json").read_bytes()) == json.loads(
+        (shell.path / "k" / "distretto.chiave.json").read_bytes()
+    )
+    lines[2] = lines[2][:-1] + ("A" if lines[2][-1] != "A" else "B")
+    wrong = shell.run("--json", "root", "restore", "D", "--out", "x.json", input="\n".join(lines) + "\n", code=1)
+    assert '"field":"line 3"' in wrong.stdout.splitlines()[-1]
+
+
+@pytest.mark.feature("F001-01")
+def test_a_second_network_with_five_comuni_runs_from_a_file_alone(shell):
+    names = ["Caltagirone", "Grammichele", "Licodia", "Mineo", "Vizzini"]
+    rows = ["istat_code,name,lat,lon"] + [f"08701{n},{name},37.{n},14.{n}" for n, name in enumerate(names)]
+    (shell.path / "comuni.csv").write_text("\n".join(rows))
+    file = answers(shell.path / "b.toml", name="Piano di zona D/39", comuni='"comuni.csv"')
+    done = shell.json("--dir", "seconda", "init", "--answers", file, "--key-dir", "k2")
+    first = shell.json("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "k1")
+    assert done["net"] != first["net"]
+    assert shell.json("--dir", "seconda", "members")["network"] == "Piano di zona D/39"
+
+    config = load_config(shell.path / "seconda" / "raccordo.toml", RegistryConfig)
+    store = open_store(config)
+    engine = RegistryEngine(suite=S1, clock=SystemClock(), dice=SystemDice(), keystore=open_keys(config))
+    comuni = store.read(engine.membership).doc.comuni
+    store.close()
+    assert [row["name"] for row in comuni] == names
+
+
+def test_protocols_are_kept_with_hash_and_given_back(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "k")
+    (shell.path / "nuovo.pdf").write_bytes(b"%PDF versione due")
+    assert shell.json("protocols", "--add", "nuovo.pdf", "--version", "2")["hash"] == digest(b"%PDF versione due")
+    rows = shell.json("protocols")
+    assert [(row["version"], row["hash"]) for row in rows] == [
+        ("1", digest(PROTOCOLLO)), ("2", digest(b"%PDF versione due")),
+    ]  # fmt: skip
+    shell.run("protocols", "--get", "--version", "1", "--out", "copia.pdf")
+    assert (shell.path / "copia.pdf").read_bytes() == PROTOCOLLO
+
+
+def test_wrong_use_explains_what_to_do(shell):
+    assert "Forse «invite»?" in shell.run("invit", code=2).stderr
+    assert "--help" in shell.run("suspend", code=2).stderr
+    assert "--version" in shell.run("protocols", "--get", code=2).stderr
+    refused = shell.run("members", code=1)
+    assert "Cosa fare" in refused.stderr and "config-missing" in refused.stderr
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "k")
+    again = shell.run("init", "--answers", shell.path / "a.toml", "--key-dir", "k3", code=1)
+    assert "keys-exist" in again.stderr
+    assert not (shell.path / "k3").exists()
+    inside = shell.run("--dir", "altra", "init", "--answers", shell.path / "a.toml", "--key-dir", "altra/k", code=1)
+    assert "config-invalid" in inside.stderr
+    (shell.path / "bad.toml").write_text('[network]\nname = "x"\nwhat = 1\n')
+    assert "config-invalid" in shell.run("init", "--answers", "bad.toml", code=1).stderr
+
+
+@pytest.mark.feature("F004-27")
+def test_one_delegation_writes_an_invitation_for_each_of_nine_comuni(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
+    shell.run("invite", "comune-pesaro", "--out", "pesaro.json")
+    post_join(shell, request(shell, shell.path / "pesaro.json", "comune-pesaro"))
+    approve(shell)
+    nodes = [f"comune-{n}" for n in ("gabicce", "gradara", "mombaroccio", "monteciccardo", "montelabbate",
+                                     "santangelo", "tavullia", "colbordolo")]  # fmt: skip
+    files = shell.json("delegate", *nodes, "--by", "comune-pesaro", "--out-dir", "inviti")["files"]
+    for node, file in zip(nodes, files, strict=True):
+        post_join(shell, request(shell, shell.path / file, node))
+    assert {row["delegated_by"] for row in shell.json("pending")} == {"comune-pesaro"}
+    approve(shell)
+    rows = shell.json("members")["members"]
+    assert len(rows) == 9
+    assert [row["delegated_by"] for row in rows if row["node"] != "comune-pesaro"] == ["comune-pesaro"] * 8
+    refused = shell.run("--json", "delegate", "comune-x", "--by", "comune-gradar", code=1)
+    assert json.loads(refused.stdout)["code"] == "not-a-member"
+
+
+def approve(shell: Shell) -> None:
+    for name in ("richieste.json", "ok.json"):
+        (shell.path / name).unlink(missing_ok=True)
+    shell.run("pending", "--export", "richieste.json")
+    key = shell.path / "chiavetta" / "distretto.chiave.json"
+    shell.run("approve", "richieste.json", "--key", key, "--yes", "--out", "ok.json")
+    shell.run("admit", "ok.json")
