@@ -274,10 +274,11 @@ class Entry(NamedTuple):
 
 def commands(program: str) -> list[Entry]:
     """Every command of `raccordo-node` or `raccordo-registry`, groups opened, in the order of the help."""
-    module = importlib.import_module(f"{program}.cli")
-    name = f"raccordo-{program}"
-    group = next(one for one in vars(module).values() if isinstance(one, click.Group) and one.name == name)
-    return list(_walk(group, click.Context(group, info_name=name)))
+    held = vars(importlib.import_module(f"{program}.cli")).values()
+    groups = [one for one in held if isinstance(one, click.Group)]
+    inner = {command.name for group in groups for command in group.commands.values()}
+    (top,) = (group for group in groups if group.name not in inner)
+    return list(_walk(top, click.Context(top, info_name=f"raccordo-{program}")))
 
 
 def _walk(command: click.Command, ctx: click.Context) -> Iterator[Entry]:
@@ -298,14 +299,33 @@ def command_pages(program: str) -> str:
     return "\n".join(_command_page(entry) for entry in commands(program))
 
 
+_ITALIAN: Final = (
+    ("[OPTIONS]", "[OPZIONI]"),
+    ("COMMAND [ARGS]...", "COMANDO [ARGOMENTI]…"),
+    ("DIRECTORY", "CARTELLA"),
+    ("INTEGER", "NUMERO"),
+    ("FLOAT", "NUMERO"),
+    ("TEXT", "TESTO"),
+    ("[required]", "(obbligatoria)"),
+    ("[default: ", "[predefinito: "),
+)
+"""Words of click, where a program has left them."""
+
+
+def _italian(text: str) -> str:
+    for english, italian in _ITALIAN:
+        text = text.replace(english, italian)
+    return " ".join(text.split())
+
+
 def _command_page(entry: Entry) -> str:
     rows = [
-        (f"`{left.replace('TEXT', 'TESTO')}`", right.replace("[required]", "(obbligatoria)"))
+        (f"`{_italian(left)}`", _italian(right))
         for left, right in entry.params
         if right and left not in _SAME and not (left == "--json" and " " in entry.path)
     ]
     table = f"\n{_table(('opzione', 'significato'), rows)}" if rows else ""
-    return f"### {entry.path}\n\n{entry.help}\n\n    {entry.usage}\n{table}"
+    return f"### {entry.path}\n\n{entry.help}\n\n    {_italian(entry.usage)}\n{table}"
 
 
 # -- blocks
