@@ -8,7 +8,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from node.importer.hours_words import one_typo
+from node.importer.hours_words import DAY_NAMES, one_typo
 from node.importer.reading import Line
 
 FIELDS: Final[dict[str, str]] = {
@@ -58,6 +58,15 @@ FIELDS: Final[dict[str, str]] = {
     "category": "categoria|area|tipologia|settore|ambito|area di intervento|tipo servizio",
     "zone": "quartiere|frazione|circoscrizione",
     "cap": "cap|codice postale|c a p",
+    "days": "giorni|giorno|giorni di apertura|giorni apertura|giorni settimana",
+    "civic": "numero civico|civico|n civico|nr civico|num civico",
+    "mon": "lunedi|lun",
+    "tue": "martedi|mar",
+    "wed": "mercoledi|mer",
+    "thu": "giovedi|gio",
+    "fri": "venerdi|ven",
+    "sat": "sabato|sab",
+    "sun": "domenica|dom",
     "capacity": "posti|capienza|disponibilita|posti disponibili|numero posti|n posti",
 }  # fmt: skip
 LABELS: Final[dict[str, str]] = {
@@ -68,6 +77,8 @@ LABELS: Final[dict[str, str]] = {
     "notes": "note", "category": "categoria", "zone": "quartiere", "cap": "cap", "capacity": "posti",
 }  # fmt: skip
 _NAMES: Final = {name: field for field, names in FIELDS.items() for name in names.split("|")}
+REPEATED: Final = frozenset({"phone"})
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIN_SCORE: Final = 60
 MAX_NAME: Final = 60
 HEADER_AMONG: Final = 40
@@ -115,17 +126,39 @@ def _likeness(name: str, known: str) -> int:
 
 
 def _columns(cells: list[str]) -> list[Column]:
-    """Each field goes to the column whose name fits best; a second one for it is kept as ignored, and said."""
+    """Each field goes to the column whose name fits best; a second one is ignored, and said. Phones repeat."""
     scored = [(index, name, *score(name)) for index, name in enumerate(cells)]
     owner: dict[str, int] = {}
     for index, _, field, points in sorted(scored, key=lambda item: (-item[3], item[0])):
         if field and points >= MIN_SCORE and field not in owner:
             owner[field] = index
     return [
-        Column(index, name or f"colonna {index + 1}", field if owner.get(field) == index else "", points)
+        Column(index, name, field if _has(owner, field, index, points) else "", points)
         for index, name, field, points in scored
         if name
     ]
+
+
+def _has(owner: dict[str, int], field: str, index: int, points: int) -> bool:
+    return owner.get(field) == index or (field in REPEATED and field in owner and points >= MIN_SCORE)
+
+
+def gather(cells: list[str], columns: list[Column]) -> dict[str, str]:
+    """The cells of a row by field. Several phone columns, days apart from hours, one column a day, the house number
+    apart from the street: each is put together as a person would have written it in one cell.
+    """
+    found: dict[str, str] = {}
+    for column in columns:
+        cell = cells[column.at] if column.field and column.at < len(cells) else ""
+        if cell:
+            found[column.field] = f"{found[column.field]}; {cell}" if column.field in found else cell
+    days, hours = found.pop("days", ""), found.get("hours", "")
+    week = [f"{DAY_NAMES[i]} {text}" for i, day in enumerate(WEEKDAYS) if (text := found.pop(day, "").strip(" -–"))]
+    if days or week:
+        found["hours"] = "; ".join(part for part in (" ".join(p for p in (days, hours) if p), *week) if part)
+    if civic := found.pop("civic", ""):
+        found["address"] = f"{found.get('address', '')} {civic}".strip()
+    return found
 
 
 def find_header(lines: list[Line]) -> tuple[int, list[Column]] | None:

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from node.importer.build import BodyProfile
-from node.importer.columns import LABELS, Column, find_header, fold
+from node.importer.columns import LABELS, WEEKDAYS, Column, find_header, fold, gather
 from node.importer.reading import MAX_CELL, MAX_ROWS, Line, Sheet
 from node.importer.rows import RowReading, read_row
 from node.importer.suspicions import desk_marks
@@ -21,10 +21,12 @@ from protocol.territory import Territory
 from schemas.records import Service
 
 Outcome = Literal["imported", "imported_with_warnings", "skipped_title", "skipped_empty", "skipped_note", "rejected"]
-_NOTE = re.compile(
+SHORT: Final = 1000
+LONGEST: Final = {"description": 4000, "requirements": 4000}
+_NOTE: Final = re.compile(
     r"^(?:\*|note?\b|n\.?b\.?\b|fonte\b|legenda\b|totale\b|aggiornat|ultim|avvertenz|dati\b|pag)", re.IGNORECASE
 )
-_EXAMPLE = re.compile(r"^\W*esempio\b.*cancellare", re.IGNORECASE)
+_EXAMPLE: Final = re.compile(r"^\W*esempio\b.*cancellare", re.IGNORECASE)
 
 
 class KnownEntry(NamedTuple):
@@ -117,18 +119,22 @@ class _Reader:
 
     def __init__(self, columns: list[Column], body: BodyProfile, territory: Territory, today: date) -> None:
         self.columns = columns
-        self.names = {c.field: c.name for c in columns if c.field}
-        self.places = {c.field: c.at for c in columns if c.field}
+        self.names = {c.field: c.name for c in reversed(columns) if c.field}
+        self.heads = {c.at: fold(c.name) for c in columns}
+        self.names.setdefault("hours", next((self.names[f] for f in ("days", *WEEKDAYS) if f in self.names), ""))
         self.body, self.territory, self.today = body, territory, today
 
     def outcome(self, line: Line) -> RowOutcome:
         filled = [cell for cell in line.cells if cell]
         if not filled:
             return RowOutcome(line.number, "skipped_empty")
-        cells = {field: line.cells[at] for field, at in self.places.items() if at < len(line.cells)}
-        if skipped := self._skipped(filled, cells):
+        cells = gather(line.cells, self.columns)
+        if skipped := self._skipped(line, filled, cells):
             return RowOutcome(line.number, skipped)
         problems = self._cell_problems(line)
+        for name in [name for name, cell in cells.items() if len(cell) > LONGEST.get(name, SHORT)]:
+            cells[name] = cells[name][: LONGEST.get(name, SHORT)]
+            problems.append(row_problem("text-too-long", self.names.get(name, ""), name))
         if not cells.get("service", "").strip(" -–"):
             missing = row_problem("service-missing", self.names["service"], "service")
             return RowOutcome(line.number, "rejected", problems=(*problems, missing))
@@ -140,9 +146,9 @@ class _Reader:
         visibility: Literal["public", "network"] = "network" if reading.network else "public"
         return RowOutcome(line.number, "imported", None, reading, visibility, tuple(problems))
 
-    def _skipped(self, filled: list[str], cells: Mapping[str, str]) -> Outcome | None:
+    def _skipped(self, line: Line, filled: list[str], cells: Mapping[str, str]) -> Outcome | None:
         """A repeated header or a section title is a title; a remark below the table is a note."""
-        if [fold(cells.get(f, "")) for f in self.names] == [fold(name) for name in self.names.values()]:
+        if {at: fold(cell) for at, cell in enumerate(line.cells) if at in self.heads} == self.heads:
             return "skipped_title"
         if _EXAMPLE.match(filled[0]):
             return "skipped_note"

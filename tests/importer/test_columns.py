@@ -1,10 +1,12 @@
 """Column names as people write them."""
 
 import pytest
+from msgspec import UNSET
 
 from node.importer.columns import find_header, score
 from node.importer.preview import preview
 from node.importer.reading import read_sheet
+from schemas.records import Service
 from tests.importer.support import plan_text
 
 
@@ -40,5 +42,32 @@ def test_the_preview_says_which_columns_were_ignored() -> None:
         ("comune", "comune"),
         ("colore preferito", "ignored"),
         ("telefono", "phone"),
-        ("tel", "ignored"),
+        ("tel", "phone"),
     ]
+
+
+def record_of(text: str) -> Service:
+    record = plan_text(text).rows[0].record
+    assert record is not None
+    return record
+
+
+def test_several_phone_columns_are_all_read() -> None:
+    record = record_of("servizio;comune;tel.;cellulare\nMensa;Pesaro;0721 000101;300 0000001\n")
+    assert [phone.number for phone in record.phones] == ["0721000101", "3000000001"]
+
+
+def test_days_and_hours_in_two_columns_are_read_together() -> None:
+    record = record_of("servizio;comune;giorni;orario\nMensa;Pesaro;lun e mer;9-12\n")
+    assert [(s.byday, s.opens_at, s.closes_at) for s in record.schedules] == [("MO,WE", "09:00", "12:00")]
+
+
+def test_one_column_a_day_is_a_week() -> None:
+    record = record_of("servizio;comune;lun;mar;mer\nMensa;Pesaro;9-12;chiuso;15.00-18.00\n")
+    assert [(s.byday, s.opens_at) for s in record.schedules] == [("MO", "09:00"), ("WE", "15:00")]
+
+
+def test_the_house_number_may_have_its_own_column() -> None:
+    record = record_of("servizio;comune;via;n. civico\nMensa;Pesaro;Via di Esempio;7/B\n")
+    location = record.service_at_locations[0].location
+    assert location is not UNSET and location.addresses[0].address_1 == "Via di Esempio 7/B"
