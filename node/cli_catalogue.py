@@ -226,8 +226,15 @@ class _Entry(Struct):
     notice_until: str = ""
 
 
+class _Zone(Struct):
+    zone: str
+    desks: int
+    hours: float
+
+
 class _Entries(Struct):
     entries: list[_Entry]
+    zones: list[_Zone]
     total: int
     stale: int
     unverified: int
@@ -268,7 +275,9 @@ def _entries(found: _Entries) -> str:
         f"{found.total} voci; {found.stale} non verificate da oltre 180 giorni, {found.unverified} mai verificate,"
         f" {found.unpublished} da pubblicare."
     )
-    return table + "\n".join([*notices, counts])
+    zones = "; ".join(f"{zone.zone} {zone.hours:g} ore ({zone.desks} sportelli)" for zone in found.zones)
+    hours = [f"Apertura in una settimana, per zona: {zones}.".replace(".5 ", ",5 ")] if zones else []
+    return table + "\n".join([*notices, counts, *hours])
 
 
 def _verified(one: _Entry) -> str:

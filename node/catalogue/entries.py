@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from node import requests as ask
 from node.context import Context
 from protocol.errors import ProtocolError
+from protocol.opening import weekly_desk_hours
 from protocol.publications import leaf_hash, record_line
 from protocol.territory import fold_name
 from schemas.catalogue import Visibility
-from schemas.records import Notice, Service
+from schemas.records import Desk, Notice, Schedule, Service
 
 STALE_DAYS: Final = 180  # DOMAIN §10, indicator 16
 SHORTEST: Final = 4
@@ -75,10 +76,19 @@ class EntryLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
     hours: str = ""
 
 
+class ZoneHours(Struct, frozen=True):
+    """Planned desk hours of a full week in a zone (DOMAIN §10, indicator 1): zone or comune, how many desks, hours."""
+
+    zone: str
+    desks: int
+    hours: float
+
+
 class Entries(Struct, frozen=True, kw_only=True):
     """Our entries by name, and counts over all of them whatever was asked."""
 
     entries: list[EntryLine]
+    zones: list[ZoneHours]
     total: int
     stale: int
     unverified: int
@@ -162,9 +172,8 @@ def listing(db: sqlite3.Connection, request: ask.Entries, today: date, owner: Ow
     """Our entries, in order of name."""
     used = dict(db.execute("SELECT entry, COUNT(*) FROM catalogue_use GROUP BY entry"))
     published = _published(db)
-    lines = sorted(
-        (_line(row, today, owner, published, used) for row in rows(db)), key=lambda line: fold_name(line.name)
-    )
+    held = list(rows(db))
+    lines = sorted((_line(row, today, owner, published, used) for row in held), key=lambda line: fold_name(line.name))
     wanted = fold_name(request.words)
     return Entries(
         entries=[
@@ -172,11 +181,33 @@ def listing(db: sqlite3.Connection, request: ask.Entries, today: date, owner: Ow
             for line in lines
             if wanted in fold_name(line.name) and (not request.stale or line.freshness != "fresh")
         ],
+        zones=hours_by_zone(_decode(row.public or row.network or "") for row in held),
         total=len(lines),
         stale=sum(line.freshness == "stale" for line in lines),
         unverified=sum(line.freshness == "unverified" for line in lines),
         unpublished=sum(line.state != "published" for line in lines),
     )
+
+
+def hours_by_zone(services: Iterable[Service]) -> list[ZoneHours]:
+    """Overlapping hours of one desk count once, whatever it does in them; two desks in one place count twice."""
+    desks: dict[str, tuple[str, list[Schedule]]] = {}
+    for service in services:
+        if service.desk is not UNSET:
+            zone, rules = desks.setdefault(service.desk.id, (_zone(service, service.desk), []))
+            rules.extend(service.schedules)
+    zones: dict[str, list[float]] = {}
+    for zone, rules in desks.values():
+        zones.setdefault(zone, []).append(weekly_desk_hours(rules))
+    return [ZoneHours(zone, len(hours), sum(hours)) for zone, hours in sorted(zones.items())]
+
+
+def _zone(service: Service, desk: Desk) -> str:
+    """The zone a desk names, else its comune (DOMAIN §9)."""
+    if desk.zone is not UNSET:
+        return desk.zone
+    cities = (a.city for at in service.service_at_locations if at.location is not UNSET for a in at.location.addresses)
+    return next(cities, "")
 
 
 def _published(db: sqlite3.Connection) -> dict[tuple[str, str], str]:

@@ -16,10 +16,10 @@ from msgspec import Raw, Struct
 from node import requests as ask
 from node.catalogue.entries import Row, Touched, organization_id, rows, withdraw
 from node.context import Context, setting
+from node.importer.build import BodyProfile
 from node.importer.plan import ImportPlan, KnownEntry, RowOutcome, plan_import
 from node.importer.preview import preview
 from node.importer.reading import Sheet, read_sheet
-from node.importer.build import BodyProfile
 from node.map.hours import local
 from protocol.publications import record_line
 from protocol.strict import b64u_encode
