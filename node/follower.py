@@ -22,6 +22,8 @@ from protocol.limits import POLL_WAIT
 IDLE: Final = 5.0
 PAUSE: Final = 0.1  # between long polls that brought something
 BACKOFF: Final = 30.0
+# log-moved: `sync` took the page meanwhile
+_PAUSES: Final = {"unreachable": IDLE, "busy": IDLE, "log-moved": PAUSE}
 _AT_ONCE: Final = 8  # objects fetched side by side
 
 
@@ -51,8 +53,8 @@ class Follower:
                 await self._conflict(conflict)
                 pause = BACKOFF
             except ProtocolError as problem:
-                event(logging.INFO, "board-unreachable", code=problem.code)
-                pause = BACKOFF if problem.code != "unreachable" else IDLE
+                event(logging.INFO, "board", code=problem.code)
+                pause = _PAUSES.get(problem.code, BACKOFF)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)

@@ -36,8 +36,8 @@ class CaseLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
     changed: int
     ack_by: int | None = None
     respond_by: int | None = None
-    late: bool = False
-    final: bool = True
+    late: bool
+    final: bool
     linked_from: str | None = None
     parent: str | None = None
     desk_to: str | None = None
