@@ -4,8 +4,21 @@ Each is a change to the production code (or, where the rule is the shell's, to t
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from node.cases import desk, views
+from node.exchange import delivery, inbox, log, outbox
+from node.mailbox import box
+from node.runtime import store as store_module
+from node.vault.case_keys import NONCE, CaseKeys
+from protocol import referral
+from protocol.envelope import commitment
+from schemas.bodies import EventBody
+from tests.simulator import people, relay, shell
 
 Undo = Callable[[], None]
 
@@ -18,7 +31,240 @@ class Bug(NamedTuple):
     plant: Callable[[], Undo]
 
 
-TABLE: Final[tuple[Bug, ...]] = ()
+def _swap(*changes: tuple[Any, str, Any]) -> Undo:
+    """Sets attributes; the answer puts back what was there."""
+    before = [(owner, name, vars(owner)[name]) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+
+    def undo() -> None:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+    return undo
+
+
+class _DryRun(Exception):
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+def _ack_before_commit() -> Undo:
+    def take(self: shell.Node, items: Any, *, relayed: bool, then: Any) -> None:
+        prepared = self.exchange.prepare(items, relayed=relayed)
+
+        def rehearse(tx: sqlite3.Connection) -> None:
+            raise _DryRun(self.exchange.receive(tx, items, prepared, relayed=relayed))
+
+        rehearsed = self.store.execute_group([rehearse])[0].error
+        assert isinstance(rehearsed, _DryRun)
+        then(rehearsed.result._replace(signed=[]))
+        command = lambda tx: self.exchange.receive(tx, items, prepared, relayed=relayed)  # noqa: E731
+        self.kernel.after(2_000, self.guarded(lambda: self.submit(command, lambda outcome: self.wake(0))))
+
+    return _swap((shell.Node, "take", take))
+
+
+class _Forgetful:
+    """A connection on which `inbox` can be asked only about what this process itself put in."""
+
+    def __init__(self, tx: sqlite3.Connection, memory: dict[str, None]) -> None:
+        self._tx = tx
+        self._memory = memory
+
+    def execute(self, sql: str, args: Any = ()) -> Any:
+        if "FROM inbox WHERE" in sql and not any(arg in self._memory for arg in args):
+            return self._tx.execute("SELECT 1 WHERE 0")
+        return self._tx.execute(sql, args)
+
+    def executemany(self, sql: str, rows: list[Any]) -> Any:
+        if "INTO inbox" in sql:
+            self._memory.update(dict.fromkeys(str(value) for row in rows for value in (row[0], row[2])))
+        return self._tx.executemany(sql, rows)
+
+
+def _dedup_in_memory() -> Undo:
+    sound = inbox.receive
+
+    def receive(tx: Any, ctx: Any, prepared: Any) -> Any:
+        memory = ctx.__dict__.setdefault("planted_memory", {})
+        return sound(_Forgetful(tx, memory), ctx, prepared)  # type: ignore[arg-type]
+
+    return _swap((inbox, "receive", receive))
+
+
+def _retry_with_new_id() -> Undo:
+    sound = delivery.failed
+
+    def failed(tx: Any, ctx: Any, parcel: Any, *, retry_after: int | None) -> None:
+        sound(tx, ctx, parcel, retry_after=retry_after)
+        for mid in parcel.mids:
+            _made_anew(tx, ctx, mid)
+
+    return _swap((delivery, "failed", failed))
+
+
+def _made_anew(tx: Any, ctx: Any, mid: str) -> None:
+    row = tx.execute(
+        "SELECT jti, leg, writer, n, dest, urgent FROM outgoing WHERE mid = ? AND s IS NOT NULL", (mid,)
+    ).fetchone()
+    if row is None or row[1] is None:
+        return
+    jti, leg, writer, n, dest, urgent = row
+    held = log.leg_row(tx, leg)
+    key = ctx.case_keys.obtain(tx, held.case_id)
+    (sealed,) = tx.execute("SELECT sealed FROM event WHERE jti = ?", (jti,)).fetchone()
+    plain = ctx.case_keys.open(key, f"{leg}|{writer}|{n}|{jti}", sealed)
+    body = msgspec.structs.replace(msgspec.json.decode(plain[32:], type=EventBody), jti=ctx.dice.uuid4())
+    raw = msgspec.json.encode(body)
+    tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
+    e, fresh = outbox.send_body(tx, ctx, dest, body, plain[:32], raw, place=(leg, writer, n), urgent=bool(urgent))
+    tx.execute(
+        "UPDATE event SET jti = ?, e = ?, mid = ?, cm = ?, sealed = ? WHERE jti = ?",
+        (body.jti, e, fresh, commitment(plain[:32], raw), ctx.case_keys.seal(key, f"{leg}|{writer}|{n}|{body.jti}", plain[:32] + raw), jti),
+    )  # fmt: skip
+
+
+class _Believed(NamedTuple):
+    receipt: Any
+
+
+def _receipt_not_verified() -> Undo:
+    return _swap((inbox, "read_receipt", lambda text, membership, **_: _Believed(shell.read_acks(text))))
+
+
+def _synchronous_off() -> Undo:
+    sound = store_module.Store._migrate
+
+    def migrate(self: Any, migrations: Any) -> None:
+        sound(self, migrations)
+        self._conn.execute("PRAGMA synchronous=OFF")
+
+    return _swap((store_module.Store, "_migrate", migrate))
+
+
+def _dedup_without_sender() -> Undo:
+    def known_event(tx: Any, batch: Any, sender: str, jti: str) -> Any:
+        row = tx.execute("SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE jti = ? LIMIT 1", (jti,)).fetchone()
+        return inbox._Answer(*row) if row else None
+
+    return _swap((inbox, "_known_event", known_event))
+
+
+def _sent_before_commit() -> Undo:
+    sound = people.People._submit
+
+    def submit(self: people.People, node: shell.Node, command: Any, what: str) -> None:
+        def eager(tx: sqlite3.Connection) -> Any:
+            done = command(tx)
+            for parcel in node.exchange.due(tx, in_flight=node.in_flight):
+                node.send(parcel)
+            return done
+
+        sound(self, node, eager, what)
+
+    return _swap((people.People, "_submit", submit))
+
+
+def _stale_relay() -> Undo:
+    sound = relay.Mailbox.__init__
+
+    def init(self: relay.Mailbox, host: Any, net: str, membership: Any, wake: Any, history: Any) -> None:
+        first: list[Any] = []
+
+        def once() -> Any:
+            first[:] = first or [membership()]
+            return first[0]
+
+        sound(self, host, net, once, wake, history)
+
+    return _swap((relay.Mailbox, "__init__", init))
+
+
+def _fold_by_arrival() -> Undo:
+    def logs(db: sqlite3.Connection, leg: str) -> tuple[list[referral.Event], list[referral.Event]]:
+        s_log: list[referral.Event] = []
+        r_log: list[referral.Event] = []
+        rows = db.execute(
+            "SELECT writer, n, kind, seen, reason, outcome, cm, voids FROM event WHERE leg = ? ORDER BY rowid", (leg,)
+        )
+        for row in rows:
+            event = referral.Event(*row)
+            if event.writer == "S":
+                s_log.append(event)
+            else:
+                r_log.append(msgspec.structs.replace(event, seen=len(s_log)))
+        return sorted(s_log, key=lambda e: e.n), sorted(r_log, key=lambda e: e.n)
+
+    return _swap((log, "logs", logs), (desk, "logs", logs))
+
+
+def _final_without_h() -> Undo:
+    def is_final(leg: Any, side: str, *, acks: Any, gap: bool, peer_ended: bool = False) -> bool:
+        return leg.settled_by is not None and (leg.settled_by.writer == "R" or leg.settled_by.n in acks)
+
+    return _swap((views, "is_final", is_final))
+
+
+def _gap_applied() -> Undo:
+    def effective(events: Any) -> Any:
+        return sorted({event.n: event for event in events}.values(), key=lambda event: event.n)
+
+    return _swap((referral, "effective", effective))
+
+
+def _reseal_new_salt() -> Undo:
+    sound_reseal, sound_send = outbox.reseal, outbox.send_body
+
+    def send_body(tx: Any, ctx: Any, dest: str, body: Any, salt: bytes, raw: bytes, **rest: Any) -> Any:
+        return sound_send(tx, ctx, dest, body, ctx.dice.bytes(32), raw, **rest)
+
+    def reseal(tx: Any, ctx: Any, mid: str) -> Any:
+        outbox.send_body = send_body
+        try:
+            return sound_reseal(tx, ctx, mid)
+        finally:
+            outbox.send_body = sound_send
+
+    return _swap((outbox, "reseal", reseal), (delivery, "reseal", reseal))
+
+
+def _relay_deletes_on_fetch() -> Undo:
+    def mark_fetched(tx: sqlite3.Connection, owner: str, positions: Any) -> None:
+        tx.executemany("DELETE FROM post WHERE owner = ? AND pos = ?", [(owner, int(pos)) for pos in positions])
+
+    return _swap((box, "mark_fetched", mark_fetched))
+
+
+def _plain_at_rest() -> Undo:
+    def seal(self: CaseKeys, key: Any, place: str, plain: bytes) -> bytes:
+        return bytes(NONCE) + plain
+
+    def open_(key: Any, place: str, stored: bytes) -> bytes:
+        return stored[NONCE:]
+
+    def obtain(self: CaseKeys, tx: sqlite3.Connection, case_id: str) -> Any:
+        return None
+
+    return _swap((CaseKeys, "seal", seal), (CaseKeys, "open", staticmethod(open_)), (CaseKeys, "obtain", obtain))
+
+
+TABLE: Final[tuple[Bug, ...]] = (
+    Bug("ack-before-commit", "the receipt leaves before the group is committed", _ack_before_commit),
+    Bug("dedup-in-memory", "what was received is remembered until the next restart only", _dedup_in_memory),
+    Bug("retry-with-new-id", "a failed sending is written again with a new jti", _retry_with_new_id),
+    Bug("receipt-not-verified", "a receipt is believed without looking at its signature", _receipt_not_verified),
+    Bug("synchronous-off", "the store is set to synchronous=OFF after it was opened", _synchronous_off),
+    Bug("dedup-without-sender", "an event is known by its jti alone", _dedup_without_sender),
+    Bug("sent-before-commit", "the outbox is sent from inside the command", _sent_before_commit),
+    Bug("stale-relay", "a relay never looks at a newer membership", _stale_relay),
+    Bug("fold-by-arrival", "the history is ordered by time of arrival instead of `seen`", _fold_by_arrival),
+    Bug("final-without-h", "a cancel is shown as final at any `processed`, whatever its `h`", _final_without_h),
+    Bug("gap-applied", "an event behind a gap is applied", _gap_applied),
+    Bug("reseal-new-salt", "sealing again takes a new salt, hence another cm", _reseal_new_salt),
+    Bug("relay-deletes-on-fetch", "a mailbox forgets what it has shown once", _relay_deletes_on_fetch),
+    Bug("plain-at-rest", "salt and body lie in the database as they are", _plain_at_rest),
+)
 NAMES: Final = tuple(bug.name for bug in TABLE)
 
 

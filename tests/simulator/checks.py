@@ -31,6 +31,8 @@ def everything(world: "World") -> None:
         nothing_alarming(world, stores[node.name])
         late_is_shown(stores[node.name])
         finals_hold(world, stores[node.name])
+    for mailbox in world.directory.mailboxes.values():
+        mailbox.keeps_its_word()
     both_ends_agree(world, stores)
     queue_is_total(world, stores)
     suspension_holds(world)
@@ -143,9 +145,9 @@ def finals_hold(world: "World", held: Held) -> None:
         voided = any(event.kind == "void" for event in (*s_log, *r_log))
         if not voided and any(entry.writer == "R" for entry in folded.overruled):
             raise Violation("I6-receiver-overruled", f"{held.name} {row.leg}: {folded.overruled}")
-        if row.side == "S" and folded.is_terminal and not excused(world, held.name, row.peer):
-            if not views.final(held.db, held.node.ctx, row, folded):
-                raise Violation("I6-never-final", f"{held.name} {row.leg} {folded.state}")
+        settled = row.side == "S" and folded.is_terminal and not excused(world, held.name, row.peer)
+        if settled and not views.final(held.db, held.node.ctx, row, folded):
+            raise Violation("I6-never-final", f"{held.name} {row.leg} {folded.state}")
         for step in history(s_log, r_log):
             if step.overruled and step.before != step.after:
                 raise Violation("I6-illegal-transition", f"{held.name} {row.leg} {step}")
@@ -212,9 +214,9 @@ def on_the_way(world: "World") -> list[str]:
 
 def suspension_holds(world: "World") -> None:
     """I11: once healed, no relay keeps anything from a suspended member."""
-    grace = world.plan.span + 3 * 3_600_000
+    grace = world.plan.span + 2 * 3_600_000
     for relay, caller, when in world.history.held_of_suspended:
-        since = max(grace, world.history.suspended_at[caller] + 3 * 3_600_000)
+        since = max(grace, world.history.suspended_at[caller] + 2 * 3_600_000)
         if when > since:
             raise Violation("I11-suspended-accepted", f"{relay} kept post of {caller} at {when}")
 

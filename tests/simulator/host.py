@@ -134,14 +134,20 @@ class Host:
             self.crash(self.time_to_restart())
             return
         for (_, done), outcome in zip(group, outcomes, strict=True):
-            if isinstance(outcome.error, ProtocolError) and outcome.error.code in ("store-settings", "store-damaged"):
-                raise Violation("store-refuses", f"{self.name}: {outcome.error}")
+            self.settings_hold(outcome)
             if life == self.life:
                 done(outcome)
 
+    def settings_hold(self, outcome: Outcome[Any]) -> None:
+        """The store refuses to work without the settings that make a commit durable, or on a damaged file."""
+        if isinstance(outcome.error, ProtocolError) and outcome.error.code in ("store-settings", "store-damaged"):
+            raise Violation("store-refuses", f"{self.name}: {outcome.error}")
+
     def now_(self, command: Command) -> Any:
         """A command run by itself at once, outside any group and any fault: set-up and checks."""
-        return self.store.run(command)
+        outcome = self.store.execute_group([command])[0]
+        self.settings_hold(outcome)
+        return outcome.result()
 
     def time_to_restart(self) -> int:
         """Milliseconds until somebody starts it again."""

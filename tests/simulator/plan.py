@@ -31,6 +31,7 @@ FAULTS: Final[tuple[str, ...]] = (
     "replay",  # old requests come again, much later
     "forgery",  # receipts that nobody signed
     "defect",  # a reader that refuses some events for ever
+    "mimic",  # a member that uses other members' event ids
 )
 
 

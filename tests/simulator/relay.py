@@ -9,7 +9,7 @@ from protocol.members import Membership
 from schemas.wire import DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage
 from tests.simulator.history import History
 from tests.simulator.host import Host
-from tests.simulator.kernel import Answer
+from tests.simulator.kernel import Answer, Violation
 
 
 class Mailbox:
@@ -28,6 +28,7 @@ class Mailbox:
         self.membership = membership
         self.wake = wake
         self.history = history
+        self.kept: dict[tuple[str, str], int] = {}  # (owner, mid) promised by `held` and not released → exp
 
     def post(self, caller: str, owner: str, items: list[Item], reply: Answer) -> None:
         """POST /v1/mailbox/{owner}."""
@@ -56,6 +57,8 @@ class Mailbox:
             answer = outcome.result()
             if answer.held:
                 self.history.relay_held(self.host.name, caller, answer.held)
+                exps = {item.mid: item.exp for item in prepared if isinstance(item, box.ToKeep)}
+                self.kept.update({(owner, mid): exps[mid] for mid in answer.held})
             reply(answer)
             self.wake(self.host.name, owner)
 
@@ -91,6 +94,12 @@ class Mailbox:
             reply(problem)
             return
 
+        for _, receipt in receipts:
+            for ack_ in receipt.acks:
+                self.kept.pop((owner, ack_.mid), None)
+        for pos in ack.seen:
+            self._released(owner, pos)
+
         def done(outcome: Outcome[MailboxAckAnswer]) -> None:
             answer = outcome.result()
             reply(answer)
@@ -103,6 +112,21 @@ class Mailbox:
             ),
             done,
         )
+
+    def _released(self, owner: str, pos: str) -> None:
+        row = self.host.store.read(
+            lambda db: db.execute("SELECT mid FROM post WHERE owner = ? AND pos = ?", (owner, pos)).fetchone()
+        )
+        if row and row[0]:
+            self.kept.pop((owner, row[0]), None)
+
+    def keeps_its_word(self) -> None:
+        """What was `held` is there until a receipt, its owner or its time ends it."""
+        now = self.host.clock.now()
+        there = set(self.host.store.read(lambda db: db.execute("SELECT owner, mid FROM post").fetchall()))
+        for (owner, mid), exp in self.kept.items():
+            if exp > now and (owner, mid) not in there:
+                raise Violation("relay-lost", f"{self.host.name} held {mid} for {owner}")
 
     def sweep(self) -> None:
         """Drops what nobody fetched in time."""

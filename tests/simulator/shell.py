@@ -43,7 +43,7 @@ _KEEP_IN_MAILBOX: Final = frozenset({"unknown-key", "restored", "from-the-future
 _NEXT_WAKE: Final = (
     "SELECT MIN(at) FROM (SELECT MAX(o.next_at, CASE WHEN o.urgent THEN 0 ELSE COALESCE(p.next_at, 0) END) AS at"
     " FROM outgoing o LEFT JOIN peer p ON p.node = o.dest WHERE o.s IS NOT NULL"
-    " UNION ALL SELECT next_at FROM receipt_out)"
+    " UNION ALL SELECT next_at FROM receipt_out) WHERE at > ?"
 )
 
 
@@ -51,7 +51,7 @@ class Directory:
     """Who answers at which name: what DNS and TLS are to the real programs."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, "Node"] = {}
+        self.nodes: dict[str, Node] = {}
         self.mailboxes: dict[str, Mailbox] = {}
         self.members: dict[str, tuple[Host, Callable[[int, Answer], None]]] = {}
 
@@ -169,11 +169,11 @@ class Node(Host):
         for parcel in parcels:
             if not any(number in self.receipts_in_flight for number in parcel.receipts):
                 self.send(parcel)
-        next_at = self.reader.execute(_NEXT_WAKE).fetchone()[0]
+        self.wake(STUCK_WAKE)
+        now = self.clock.now()
+        next_at = self.reader.execute(_NEXT_WAKE, (now,)).fetchone()[0]
         if next_at is not None:
-            self.wake(max((next_at - self.clock.now()) * SECOND, SECOND if parcels else STUCK_WAKE))
-            if next_at > self.clock.now():
-                self.wake((next_at - self.clock.now()) * SECOND)
+            self.wake((next_at - now) * SECOND)
 
     def send(self, parcel: Parcel) -> None:
         """One POST. Nothing is sent that another connection cannot see on the disk."""

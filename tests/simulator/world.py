@@ -5,18 +5,24 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from node.exchange import inbox as inbox_module
 from node.exchange import outbox as outbox_module
 from node.mailbox import box as box_module
 from node.runtime.dice import SeededDice
 from node.runtime.keystore import MemoryKeystore
+from protocol.envelope import make_envelope
 from protocol.errors import ProtocolError
-from protocol.suite import S1
-from schemas.wire import Ack, Item, Receipt
+from protocol.names import Channel
 from protocol.receipts import sign_receipt
+from protocol.suite import S1
+from schemas.bodies import HeadBody
+from schemas.wire import Ack, Item, Receipt
 from tests.simulator import checks
 from tests.simulator.board import Board
 from tests.simulator.fake_suite import FAKE
@@ -83,11 +89,9 @@ class World:
     def _node(self, home: Path, number: int, name: str) -> Node:
         dice = SeededDice(seed_of(self.plan.seed, name, "keys"))
         keystore = MemoryKeystore(dice)
-        for seed, key, add in (
-            (seed := dice.bytes(32), self.suite.signing_key(seed), keystore.add_signing),
-            (seed := dice.bytes(32), self.suite.sealing_key(seed), keystore.add_sealing),
-        ):
-            add(seed, key.kid, EPOCH_S)
+        signing, sealing = dice.bytes(32), dice.bytes(32)
+        keystore.add_signing(signing, self.suite.signing_key(signing).kid, EPOCH_S)
+        keystore.add_sealing(sealing, self.suite.sealing_key(sealing).kid, EPOCH_S)
         return Node(
             name, self.kernel, self.network, home, suite=self.suite, keystore=keystore, net=self.founders.net,
             directory=self.directory, history=self.history,
@@ -115,8 +119,6 @@ class World:
             self.directory.nodes[node.name] = node
             node.enter(self.founders.root_1, self.board.membership.raw)
             self.people.hire(node)
-        if self.relay.name in self.direct:
-            pass
 
     def _mailboxes_of(self, node: Node) -> list[str]:
         both = [REGISTRY, self.relay.name]
@@ -162,6 +164,7 @@ class World:
         self.kernel.run_until(self.plan.span)
         self.heal()
         quiet = self._settle()
+        self._insist()
         checks.everything(self)
         return Result(
             self.kernel.trace.digest(), self.kernel.trace.lines, self.kernel.events, len(self.history.sent),
@@ -193,6 +196,33 @@ class World:
             if not checks.on_the_way(self):
                 return self.kernel.now - start
         raise Violation("I4-never-quiet", "; ".join(checks.on_the_way(self)[:5]))
+
+    def _insist(self) -> None:
+        """A suspended member's program that goes on posting to every relay, whatever it was told."""
+        node = self.directory.nodes.get(self.suspended)
+        if node is None:
+            return
+        for relay, mailbox in self.directory.mailboxes.items():
+            for other in self.nodes:
+                if relay in self.boxes[other.name] and other is not node:
+                    item = self._sealed_by(node, other, "5b1c2f0e-1111-4222-8333-444455556666")
+                    mailbox.post(node.name, other.name, [item], lambda answer: None)
+        self.kernel.run_until(self.kernel.now + 60_000)
+
+    def _sealed_by(self, node: Node, to: Node, jti: str) -> Item:
+        """A sound envelope outside any referral."""
+        now = EPOCH_S + self.kernel.now // 1000
+        dice = SeededDice(seed_of(self.plan.seed, node.name, to.name, jti))
+        body = msgspec.json.encode(HeadBody(net=self.founders.net, sender=node.name, to=to.name, jti=jti, note="-"))
+        recipient = self.board.membership.members[to.name].sealing_at(now)
+        assert recipient is not None
+        made = make_envelope(
+            suite=self.suite, signing_key=self.suite.signing_key(node.keystore.signing_seed()[1]), recipient=recipient,
+            net=self.founders.net, jti=jti, sender=node.name, to=to.name, iat=now, ch=Channel(1, 1),
+            mv=self.board.membership.version, salt=dice.bytes(32), body=body, ephemeral_seed=dice.bytes(32),
+            nonce=dice.bytes(12),
+        )  # fmt: skip
+        return Item(e=made.e, s=made.s)
 
     # -- faults
 
@@ -244,20 +274,18 @@ class World:
 
     def _fault_registry_down(self, dice: random.Random) -> None:
         for when in self._times(dice, 1, 2):
-            self.kernel.at(when, lambda away=dice.randint(1, 9): self.board.crash(away * HOUR_MS))
+            self.kernel.at(when, partial(self.board.crash, dice.randint(1, 9) * HOUR_MS))
 
     def _fault_expiry(self, dice: random.Random) -> None:
         for node in dice.sample(self.nodes, max(1, len(self.nodes) // 3)):
             self.kernel.at(
                 dice.randrange(self.plan.span // 2),
-                lambda node=node, away=dice.randint(4, 11): node.crash(away * HOUR_MS),
+                partial(node.crash, dice.randint(4, 11) * HOUR_MS),
             )
 
     def _fault_rotation(self, dice: random.Random) -> None:
         for when in self._times(dice, 1, 4):
-            self.kernel.at(
-                when, lambda node=dice.choice(self.nodes), gone=dice.random() < 0.5: self._rotate(node, gone)
-            )
+            self.kernel.at(when, partial(self._rotate, dice.choice(self.nodes), dice.random() < 0.5))
 
     def _rotate(self, node: Node, destroy: bool) -> None:
         """A new sealing key; the old one may be destroyed while mail is still sealed to it."""
@@ -293,7 +321,7 @@ class World:
 
     def _fault_forgery(self, dice: random.Random) -> None:
         for when in self._times(dice, 5, 40):
-            self.kernel.at(when, lambda share=dice.random(): self._forge(share))
+            self.kernel.at(when, partial(self._forge, dice.random()))
 
     def _forge(self, share: float) -> None:
         """A stranger invents a receipt for a sealing it saw pass."""
@@ -317,6 +345,23 @@ class World:
         raw = sign_receipt(signer, receipt)
         forged = raw[:-20] + ("A" * 19 if raw[-20] != "A" else "B" * 19) + "A"
         node.inbox([Item(r=forged)], lambda answer: None)
+
+    def _fault_mimic(self, dice: random.Random) -> None:
+        for when in self._times(dice, 20, 60):
+            self.kernel.at(when, partial(self._mimic, dice.random()))
+
+    def _mimic(self, share: float) -> None:
+        """A member that saw an event's id pass at its relay sends something of its own under it, and is faster."""
+        pending = [
+            sent for mid, sent in self.history.sent.items() if (sent.dest, mid, "processed") not in self.history.acked
+        ]
+        if not pending:
+            return
+        seen = pending[-1 - int(share * min(10, len(pending)))]
+        hostile = next((node for node in self.nodes if node.name not in (seen.sender, seen.dest, self.suspended)), None)
+        target = self.directory.nodes[seen.dest]
+        if hostile is not None and target.up:
+            target.inbox([self._sealed_by(hostile, target, seen.jti)], lambda answer: None)
 
     # -- healing
 
