@@ -65,7 +65,7 @@ def _built(year: int, month: int, day: int | None) -> DateReading | None:
     if not 1990 <= year <= 2100:
         return None
     try:
-        date(year, month, day or 1)
+        date(year, month, 1 if day is None else day)
     except ValueError:
         return None
     if day is None:

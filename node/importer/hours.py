@@ -183,6 +183,7 @@ def _status(parse: Parse, rules: tuple[Rule, ...]) -> Status:
         (bool(parse.bad), "error"),
         (parse.h24 and not parse.leftovers, "h24"),
         (bool(parse.leftovers) and appointment and not digits, "by_appointment"),
+        (bool(parse.leftovers) and phone and not digits and not rules, "phone_only"),
         (bool(parse.leftovers) and bool(rules), "partial"),
         (bool(parse.leftovers), "unparsed"),
         (appointment, "by_appointment"),

@@ -79,9 +79,20 @@ class _Clauser:
     def _on_days(self, chunk: Chunk) -> None:
         value = chunk.value
         assert isinstance(value, Days)
-        self._place(value.all, [], value.holiday and value.all == {6})
+        if self._split_groups():
+            self._place(frozenset().union(*value.groups[:-1]), [], False)
+            self._place(value.groups[-1], [], False)
+        else:
+            self._place(value.all, [], value.holiday and value.all == {6})
         if value.holiday and self.kind(self.i + 1) != "closed" and self.kind(self.i - 1) != "closed":
             self.parse.assumed.append("«festivi» letto come domenica")
+
+    def _split_groups(self) -> bool:
+        """ "8-12 tutti i giorni, martedì anche 15-17": times, days, then days that have times of their own."""
+        value = self.c[self.i].value
+        at = self.i + 2 if self.kind(self.i + 1) == "and" else self.i + 1
+        bare_times = self.now.timed and not self.now.placed
+        return isinstance(value, Days) and len(value.groups) > 1 and bare_times and self.kind(at) == "span"
 
     def _on_nth(self, chunk: Chunk) -> None:
         pairs = chunk.value
@@ -133,11 +144,10 @@ class _Clauser:
         self.parse.h24 = True
         if self.now.days == frozenset(ALL_DAYS) and not self.now.timed:
             self.now = Clause()
-        if self.kind(self.i + 1) == "days":
-            following = self.c[self.i + 1].value
-            assert isinstance(following, Days)
-            if following.all == frozenset(ALL_DAYS) and self.kind(self.i + 2) != "span":
-                self.i += 1
+        at = self.i + 2 if self.kind(self.i + 1) in ("comma", "and", "open") else self.i + 1
+        following = self.c[at].value if self.kind(at) == "days" else None
+        if isinstance(following, Days) and following.all == frozenset(ALL_DAYS) and self.kind(at + 1) != "span":
+            self.i = at
 
     def _on_h24days(self, chunk: Chunk) -> None:
         self.parse.h24 = True

@@ -81,8 +81,8 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("note", r"salvo\s+(?:divers[aei]|altr[aei])\s+\w+", None),
     ("note", r"365\s?(?:gg\b|giorni|g\b)?(?:\s?(?:/|all'|l'|su)\s?(?:anno|365))?|tutto l'anno", None),
     ("days", r"7\s?(?:giorni|gg\b\.?)?\s?su\s?7\b|7\s?/\s?7\b", ALL_DAYS),
-    ("h24", r"h\.?\s?24\b|24\s?h\b(?:\s?/\s?24\b)?|24\s?/\s?24\b|24\s?(?:ore\s?|h\s?)?su\s?24\b|24\s?ore\b"
-            r"|(?:giorno e notte|notte e giorno)\b|sempre apert[oa]", None),
+    ("h24", r"h\.?\s?24\b|24\s?h\s?su\s?24\b|24\s?h\b(?:\s?/\s?24\b)?|24\s?/\s?24\b|24\s?(?:ore\s?)?su\s?24\b"
+            r"|24\s?ore\b|(?:giorno e notte|notte e giorno)\b|sempre apert[oa]", None),
     ("h24days", r"24\s?h?\s?/\s?7\b", None),
     ("fortnight", r"ogni\s+(?:15|quindici)\s*(?:gg\b\.?|giorni)|ogni\s+(?:2|due)\s+settimane"
                   r"|(?:a\s+)?settimane\s+alterne|quindicinal[ei]|quindicinalmente", None),
@@ -148,8 +148,9 @@ _DAY_SPAN = re.compile(
     rf"(?:dal?\s+|dall')?(\d{{1,2}})°?\s*({_MONTH}){_YEAR}\s*(?:-|fino al|al|all'|a\b)\s*"
     rf"(\d{{1,2}})°?\s*({_MONTH}){_YEAR}"
 )
+_DAYS_OF_A_MONTH = re.compile(rf"dal\s+(\d{{1,2}})°?\s+al\s+(\d{{1,2}})\s+({_MONTH}){_YEAR}")
 _DATE_SPAN = re.compile(
-    r"dal?\s+(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d\d))?\s*(?:-|fino al|al)\s*(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d\d))?(?!\d)"
+    r"(dal?\s+)?(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d\d))?\s*(?:-|fino al|al)\s*(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d\d))?(?!\d)"
 )
 _MONTH_SPAN = re.compile(rf"{_PERIOD}({_MONTH})\s*(?:-|/|fino ad?\b|sino ad?\b|ad?\b|al\b)\s*({_MONTH})")
 _MONTH_LIST = re.compile(
@@ -179,8 +180,15 @@ def _season_at(text: str, at: int) -> tuple[int, SeasonWords] | None:
         found = _dated(int(day1), month_number(month1), year1, int(day2), month_number(month2), year2)
         return (m.end(), found) if found else None
     if m := _DATE_SPAN.match(text, at):
-        d1, m1, y1, d2, m2, y2 = m.groups()
+        led, d1, m1, y1, d2, m2, y2 = m.groups()
         found = _dated(int(d1), int(m1), y1, int(d2), int(m2), y2)
+        surely = led or y1 or y2 or max(int(d1), int(d2)) > 24  # "9/12 - 15/18" are hours
+        if found and surely:
+            return m.end(), found
+    if m := _DAYS_OF_A_MONTH.match(text, at):
+        day1, day2, month, year = m.groups()
+        number = month_number(month)
+        found = _dated(int(day1), number, year, int(day2), number, year)
         return (m.end(), found) if found else None
     m = _MONTH_SPAN.match(text, at)
     if m and {m[1].rstrip("."), m[2].rstrip(".")} != {"mar"}:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from node.importer.hours import parse_hours, schedules
@@ -92,6 +92,11 @@ WEEKDAYS_9_12 = "mon 09:00-12:00; tue 09:00-12:00; wed 09:00-12:00; thu 09:00-12
         ("venerdì dalle 21 alle 2", "ok fri 21:00-02:00; night 21:00-02:00"),
         ("24 ore su 24, 365 gg/anno", "h24"),
         ("aperto 24/24 7/7", "h24"),
+        ("attivo 24 h su 24, 7 giorni su 7", "h24"),
+        ("8-9 lun e mar, gio anche 15-17", "ok mon 08:00-09:00; tue 08:00-09:00; thu 15:00-17:00"),
+        ("1/10 - 31/5 lun 9-12", "ok_seasonal mon 09:00-12:00"),
+        ("lun 9-12, dal 1 al 31 agosto chiuso", "ok_seasonal mon 09:00-12:00"),
+        ("telefonare dalle 9 alle 12", "phone_only"),
         ("previo appuntamento telefonico al 0721 000101", "by_appointment"),
         ("lun-ven 9-12 previa prenotazione", f"by_appointment {WEEKDAYS_9_12}"),
         ("lun-ven 9-12 e su appuntamento", f"ok {WEEKDAYS_9_12}"),
@@ -159,6 +164,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(TEXTS)
 @example("lun²½ 9-12")
 def test_any_text_has_one_reading_and_every_digit_is_in_a_token(text: str) -> None:
@@ -173,6 +179,7 @@ def test_any_text_has_one_reading_and_every_digit_is_in_a_token(text: str) -> No
         assert not h.weekly
 
 
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(
     st.lists(st.sampled_from(["lun", "mar", "gio", "sab"]), min_size=1, unique=True),
     st.integers(6, 12),

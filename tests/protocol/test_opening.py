@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.opening import DAYS, is_open, next_opening, weekly_desk_hours
@@ -93,6 +93,7 @@ clock = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.integers(0, 59)
 days = st.lists(st.sampled_from(DAYS), min_size=1, unique=True).map(",".join)
 
 
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(st.builds(rule, days, clock, clock), st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)))
 def test_the_next_opening_is_open_and_nothing_before_it_is(schedule: Schedule, when: datetime) -> None:
     found = next_opening([schedule], when)
