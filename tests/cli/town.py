@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from node.body import Body
+from node.cases import operators
 from node.catalogue import publishing
 from node.cli import cli
 from node.context import set_setting
@@ -69,6 +70,10 @@ class Node:
 
     def open(self):
         return Body.open(load_config(self.dir / CONFIG_NAME, NodeConfig))
+
+    def operators(self, **roles):
+        """Several operator codes at once."""
+        self.store(lambda tx, body: [operators.add(tx, code, role, None, T0) for code, role in roles.items()])
 
     def store(self, command):
         """Runs a command of (tx, body) in a transaction."""

@@ -1,0 +1,153 @@
+"""search, service, map and route through the command line, over a replica of six bodies."""
+
+import json
+
+import pytest
+
+from tests.cli.town import BODIES, Town, sheet
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    from tests.cli import town as towns
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr("node.body.SystemClock", towns.Clock)
+    patch.setattr("node.runtime.clock.SystemClock", towns.Clock)
+    made = Town(tmp_path_factory.mktemp("town"), *BODIES)
+    for name, node in made.nodes.items():
+        node("import", sheet(name))
+        node("publish")
+    made.post()
+    yield made
+    patch.undo()
+
+
+@pytest.fixture
+def desk(town):
+    return town["comune-tavullia"]
+
+
+def test_search_prints_results_with_reasons_where_and_when(desk):
+    text = desk("search", "bollette").stdout
+    assert "Contributi economici" in text and "Perché: " in text and "Telefono: " in text
+    first = desk.json("search", "bollette")["items"][0]
+    assert first["reasons"] and first["node"] == "comune-pesaro"
+
+
+def test_open_at_asks_about_another_moment(desk):
+    monday = desk.json("search", "--open-at", "2026-11-23 09:30", "--limit", "200")
+    sunday = desk.json("search", "--open-at", "2026-11-22 03:00", "--limit", "200")
+    assert all(item["open"] for item in (*monday["items"], *sunday["items"]))
+    assert monday["total"] > sunday["total"]
+
+
+def test_a_comune_may_be_named_and_an_unknown_one_is_refused_with_what_looks_like_it(desk):
+    assert desk.json("search", "--comune", "montelabbate")["total"] == 3
+    refused = desk("search", "--comune", "Montelabbatte", ok=False)
+    assert "Montelabbate" in refused.stderr and "unknown-code" in refused.stderr
+
+
+def test_a_code_that_is_in_no_vocabulary_is_refused(desk):
+    assert "unknown-code" in desk("search", "--need", "NA-BOH", ok=False).stderr
+
+
+def test_the_public_map_lacks_exactly_the_network_entries(desk):
+    members, public = (
+        {json.loads(line)["id"] for line in desk("map", "--ndjson", *more).stdout.splitlines()}
+        for more in ([], ["--public"])
+    )
+    assert len(members) == 30 and len(public) == 29
+    hidden = (members - public).pop()
+    assert "PUA linea urgente" in desk("service", hidden).stdout
+    assert "not-found" in desk("service", hidden, "--public", ok=False).stderr
+
+
+def test_every_node_writes_the_same_map_bytes(town, tmp_path):
+    files = []
+    for name, node in town.nodes.items():
+        node("map", "--ndjson", "--out", tmp_path / name)
+        files.append((tmp_path / name).read_bytes())
+    assert len(set(files)) == 1
+    assert files[0].count(b"\n") == 30
+
+
+@pytest.mark.parametrize(
+    ("by", "heading"),
+    [
+        ("bodies", "Comune di Pesaro"),
+        ("services", "assistenza domiciliare"),
+        ("places", "Montelabbate"),
+        ("targets", "anziani"),
+    ],
+)
+def test_the_guide_has_its_views(desk, by, heading):
+    titles = [part["title"] for part in desk.json("map", "--views", by)]
+    assert any(heading.lower() in title.lower() for title in titles)
+    assert heading.lower() in desk("map", "--views", by).stdout.lower()
+
+
+def test_one_service_is_found_by_the_beginning_of_its_code(desk):
+    item = desk.json("search", "emporio")["items"][0]
+    text = desk("service", item["id"][:8]).stdout
+    assert "Emporio solidale" in text and "Verificato: 2026-09-28" in text
+    assert "not-found" in desk("service", "ffffffff", ok=False).stderr
+
+
+def test_members_are_listed_with_what_they_may_do(desk):
+    text = desk("members").stdout
+    assert "comune-pesaro" in text and "PUA" in text and "attivo" in text
+
+
+# -- route
+
+
+def proposals(desk, *args):
+    return desk.json("route", *args)
+
+
+@pytest.mark.feature("F000-35")
+def test_home_care_for_a_non_self_sufficient_person_proposes_the_pua_first(desk):
+    advice = proposals(
+        desk, "--need", "NA-DOMIC", "--target", "TG-ANZNA", "--residence", "041065", "--urgency", "UR-PUA24"
+    )
+    best = advice["proposals"][0]
+    assert (best["node"], best["name"]) == ("distretto", "PUA - Punto Unico di Accesso")
+    assert best["telephone_first"] and best["reasons"][0]["code"] == "rule"
+    text = desk("route", "--need", "na-domic", "--target", "tg-anzna", "--urgency", "UR-PUA24").stdout
+    assert "PRIMA TELEFONARE: 0721002001" in text
+
+
+@pytest.mark.feature("F000-10")
+def test_residence_in_another_comune_warns_and_names_the_competent_one(desk):
+    advice = proposals(desk, "--need", "NA-DOMIC", "--target", "TG-ANZIANI", "--residence", "Tavullia", "--limit", "50")
+    sad = next(one for one in advice["proposals"] if one["name"].startswith("S.A.D. Servizio"))
+    assert "outside-territory" in {note["code"] for note in sad["warnings"]}
+    assert (sad["competent"], sad["competent_name"]) == ("comune-tavullia", "Comune di Tavullia")
+
+
+@pytest.mark.feature("F001-38")
+def test_need_and_residence_propose_a_competent_member(desk):
+    advice = proposals(desk, "--need", "NA-DOMIC", "--target", "TG-ANZIANI", "--residence", "Pesaro", "--limit", "50")
+    sad = next(one for one in advice["proposals"] if one["name"].startswith("S.A.D. Servizio"))
+    assert "competent" in {note["code"] for note in sad["reasons"]}
+    assert "outside-territory" not in {note["code"] for note in sad["warnings"]}
+
+
+@pytest.mark.feature("F002-13")
+def test_a_service_that_asks_for_an_assessment_sends_to_the_social_service_first(desk):
+    advice = proposals(desk, "--need", "NA-DOMIC", "--target", "TG-ANZIANI", "--residence", "Pesaro", "--limit", "50")
+    sad = next(one for one in advice["proposals"] if one["name"].startswith("S.A.D. Servizio"))
+    assert "assessment-first" in {note["code"] for note in sad["warnings"]}
+    assert advice["first"][0]["name"].startswith("Servizio sociale professionale")
+    assert "outside-territory" not in {note["code"] for note in advice["first"][0]["warnings"]}
+
+
+def test_a_need_nobody_answers_is_said(desk):
+    assert "bisogno senza risposta" in desk("route", "--need", "NA-ALTRO", "--residence", "Pesaro").stdout
+
+
+def test_a_merged_comune_counts_as_the_one_that_has_its_territory(desk):
+    old = proposals(desk, "--need", "NA-DOMIC", "--residence", "Monteciccardo", "--limit", "50")
+    new = proposals(desk, "--need", "NA-DOMIC", "--residence", "Pesaro", "--limit", "50")
+    assert old == new
