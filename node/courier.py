@@ -61,31 +61,28 @@ class Courier:
         try:
             while True:
                 self._wake.clear()
-                started = await self._send_due() if self._body.ctx.joined else 0
-                if not started:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), IDLE)
+                if self._body.ctx.joined:
+                    await self._send_due()
+                with contextlib.suppress(TimeoutError):  # what did not fit leaves when something comes back
+                    await asyncio.wait_for(self._wake.wait(), IDLE)
         finally:
             for task in self._tasks:
                 task.cancel()
 
-    async def _send_due(self) -> int:
+    async def _send_due(self) -> None:
         flying = frozenset(self._in_flight)
         parcels = await self._readers.read(
             lambda db: self._body.exchange.due(
                 db, in_flight=flying, limit=self.batch * self.in_flight, batch=self.batch
             )
         )
-        started = 0
         for parcel in parcels:
             marks = self._marks(parcel)
             if self._per_dest.get(parcel.dest, 0) >= self.in_flight or not self._in_flight.isdisjoint(marks):
                 continue
-            started += 1
             self._in_flight |= marks
             self._per_dest[parcel.dest] = self._per_dest.get(parcel.dest, 0) + 1
             self._spawn(self._deliver(parcel, marks))
-        return started
 
     @staticmethod
     def _marks(parcel: Parcel) -> set[str]:

@@ -67,7 +67,9 @@ def due(
     """
     parcels: list[Parcel] = []
     for (dest,) in db.execute(
-        "SELECT DISTINCT dest FROM outgoing WHERE s IS NOT NULL AND next_at <= ?", (now,)
+        "SELECT node FROM peer WHERE EXISTS (SELECT 1 FROM outgoing"
+        " WHERE dest = node AND urgent IN (0, 1) AND s IS NOT NULL AND next_at <= ?)",
+        (now,),
     ).fetchall():
         parcels += _due_for(db, ctx, dest, now, in_flight, limit, batch)
     return parcels
@@ -81,21 +83,25 @@ def _due_for(
         return []
     pace = db.execute("SELECT k, next_at FROM peer WHERE node = ?", (dest,)).fetchone() or (0, 0)
     failing, waiting = pace[0] > 0, pace[1] > now
-    rows = db.execute(
-        "SELECT mid, e, s, route FROM outgoing WHERE dest = ? AND s IS NOT NULL AND next_at <= ? AND (? OR urgent)"
-        " ORDER BY urgent DESC, rowid LIMIT ?",
-        (dest, now, not waiting, limit + len(in_flight)),
-    ).fetchall()
+    rows = [
+        row
+        for urgent in ((1,) if waiting else (1, 0))
+        for row in db.execute(
+            "SELECT mid, route FROM outgoing WHERE dest = ? AND urgent = ? AND s IS NOT NULL AND next_at <= ?"
+            " ORDER BY next_at, rowid LIMIT ?",
+            (dest, urgent, now, limit + len(in_flight)),
+        )
+    ]
     if failing:  # one probe at a time, whatever waits behind it
-        rows = [] if any(mid in in_flight for mid, *_ in rows) else rows[:1]
+        rows = [] if any(mid in in_flight for mid, _ in rows) else rows[:1]
     by_route: dict[int, list[tuple[str, Item]]] = {}
-    for mid, e, s, route in rows:
-        if mid not in in_flight:
-            by_route.setdefault(route % len(routes), []).append((mid, Item(e=e, s=s)))
+    for mid, route in [row for row in rows if row[0] not in in_flight][:limit]:
+        e, s = db.execute("SELECT e, s FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+        by_route.setdefault(route % len(routes), []).append((mid, Item(e=e, s=s)))
     return [
         Parcel(dest, routes[index], [item for _, item in chunk], [mid for mid, _ in chunk], [])
         for index, pairs in by_route.items()
-        for chunk in _batches(pairs[:limit], batch)
+        for chunk in _batches(pairs, batch)
     ]
 
 

@@ -34,7 +34,7 @@ CREATE TABLE outgoing (
   e TEXT NOT NULL, s TEXT, kid TEXT NOT NULL, exp INTEGER NOT NULL, urgent INTEGER NOT NULL,
   next_at INTEGER, route INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, held_at INTEGER, stored INTEGER
 );
-CREATE INDEX outgoing_due ON outgoing (dest, next_at) WHERE s IS NOT NULL;
+CREATE INDEX outgoing_due ON outgoing (dest, urgent, next_at) WHERE s IS NOT NULL;
 CREATE INDEX outgoing_event ON outgoing (jti);
 
 -- Every sealing that arrived, with its newest answer: de-duplication on mid and on (sender, jti).
