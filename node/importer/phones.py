@@ -47,15 +47,15 @@ def _parts(text: str) -> list[str]:
 
 def _one(part: str) -> PhoneReading | None:
     extension = _EXTENSION.search(part)
-    rest = _EXTENSION.sub(" ", part)
+    rest = _EXTENSION.sub("|", part)  # a mark, so that the digits around it never join
     if not (m := _NUMBER.search(rest)):
         return None
-    outside = " ".join((rest[: m.start()] + " " + rest[m.end() :]).strip(" .:-,()").split())
+    outside = " ".join((rest[: m.start()] + " " + rest[m.end() :]).strip(" .:-,()|").split())
     kind = next((name for pattern, name in _LABELS if re.search(pattern, part, re.IGNORECASE)), "voice")
     written = m[0].strip()
     digits = re.sub(r"\D", "", written)
     problem = "phone-unclear" if re.search(r"\d", outside) else ""
-    if written.startswith("00"):
+    if written.startswith("00") and len(digits) > 8:
         written, digits = "+" + written, digits[2:]
     if written.startswith("+"):
         national = digits[2:] if digits.startswith("39") else digits
