@@ -275,7 +275,7 @@ def _entries(found: _Entries) -> str:
         f"{found.total} voci; {found.stale} non verificate da oltre 180 giorni, {found.unverified} mai verificate,"
         f" {found.unpublished} da pubblicare."
     )
-    zones = "; ".join(f"{zone.zone} {zone.hours:g} ore ({zone.desks} sportelli)" for zone in found.zones)
+    zones = "; ".join(f"{zone.zone} {zone.hours:g} ore (sportelli: {zone.desks})" for zone in found.zones)
     hours = [f"Apertura in una settimana, per zona: {zones}.".replace(".5 ", ",5 ")] if zones else []
     return table + "\n".join([*notices, counts, *hours])
 

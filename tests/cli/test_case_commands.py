@@ -119,30 +119,30 @@ def test_a_sheet_in_json_is_completed_by_options(town, tmp_path):
     assert sender.json("case", leg, "--as", "OP")["offer"]["description"] == "integrata"
 
 
-@pytest.mark.parametrize(
-    ("args", "code"),
-    [
-        (("nessuno", "--referral", "RK-SEGN", *PERSON, *BASIS), "unknown-recipient"),
-        (("comune-tavullia", "--referral", "RK-SEGN", *PERSON, *BASIS), "to-self"),
-        (("distretto", "--referral", "RK-SEGN", *PERSON), "basis-required"),
-        (("comune-pesaro", "--referral", "RK-PUA", *PERSON, *BASIS), "incapable-recipient"),
-        (("distretto", "--referral", "RK-BOH", *PERSON, *BASIS), "unknown-code"),
-        (("distretto", "--referral", "segnalazione", *PERSON, *BASIS), "bad-shape"),
-        (("distretto", "--referral", "RK-INFO", *PERSON, *BASIS), "person-not-allowed"),
-    ],
+REFUSED = (
+    (("nessuno", "--referral", "RK-SEGN", *PERSON, *BASIS), "unknown-recipient"),
+    (("comune-tavullia", "--referral", "RK-SEGN", *PERSON, *BASIS), "to-self"),
+    (("distretto", "--referral", "RK-SEGN", *PERSON), "basis-required"),
+    (("comune-pesaro", "--referral", "RK-PUA", *PERSON, *BASIS), "incapable-recipient"),
+    (("distretto", "--referral", "RK-BOH", *PERSON, *BASIS), "unknown-code"),
+    (("distretto", "--referral", "segnalazione", *PERSON, *BASIS), "bad-shape"),
+    (("distretto", "--referral", "RK-INFO", *PERSON, *BASIS), "person-not-allowed"),
 )
-def test_a_referral_that_cannot_be_sent_is_refused_before_anything_is_stored(town, args, code):
+
+
+def test_a_referral_that_cannot_be_sent_is_refused_before_anything_is_stored(town):
     sender = town["comune-tavullia"]
-    refused = sender("refer", args[0], "--as", "OP", *args[1:], ok=False)
-    assert refused.exit_code == 1
-    assert f"Codice: {code}" in refused.stderr
-    assert "Inventata" not in refused.output
+    for (to, *options), code in REFUSED:
+        refused = sender("refer", to, "--as", "OP", *options, ok=False)
+        assert refused.exit_code == 1
+        assert f"Codice: {code}" in refused.stderr
+        assert "Inventata" not in refused.output
     assert sender.json("sent", "--all") == []
 
 
-@pytest.mark.parametrize("text", ["abc", "zzzzzz", "00000000-0000"])
-def test_a_code_that_names_no_referral_is_refused(town, text):
-    assert "unknown-case" in town["distretto"]("open", text, "--as", "OP", ok=False).stderr
+def test_a_code_that_names_no_referral_is_refused(town):
+    for text in ("abc", "zzzzzz", "00000000-0000"):
+        assert "unknown-case" in town["distretto"]("open", text, "--as", "OP", ok=False).stderr
 
 
 @pytest.mark.feature("F000-10")
