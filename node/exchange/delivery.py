@@ -180,11 +180,8 @@ def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
 
 
 def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> None:
-    if later.code in _RESEAL_CODES:
-        try:
-            reseal(tx, ctx, mid)
-        except ProtocolError:  # nobody to seal to at present: reseal_stale tries again
-            _wait(tx, mid, now + max(later.after, 60))
+    if later.code in _RESEAL_CODES and _would_differ(tx, ctx, mid, now):
+        reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
         tx.execute(
             "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(later.after, 30), mid)
@@ -192,6 +189,21 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
         _wait(tx, mid, now + max(later.after, _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
+
+
+def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> bool:
+    """Sealing again helps when this one expired by our own clock, or when we know another key by now.
+
+    Otherwise a clock is wrong or a members document is on its way: the same refusal would come at once, for ever.
+    """
+    row = tx.execute("SELECT dest, kid, exp FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+    if row is None:
+        return False
+    try:
+        known = ctx.sealing_public(row[0], now).kid
+        return bool(row[2] <= now) or known != row[1]
+    except ProtocolError:  # nobody to seal to at present: reseal_stale tries again
+        return False
 
 
 def _again(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> None:
