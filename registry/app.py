@@ -27,9 +27,9 @@ from protocol import paths
 from protocol.errors import ProtocolError
 from protocol.suite import Suite
 from registry import intake, joining, statements
+from registry.asking import Expiry
 from registry.commands import TABLE, run_row
 from registry.engine import MIGRATIONS, RegistryEngine
-from registry.expiry import Expiry
 from registry.handlers import board, doctor, posts
 from registry.handlers import map as map_handlers
 from registry.service import Asked, Service
@@ -87,6 +87,7 @@ class App:
         self.searchers = Readers(store.path, threads=1)
         self.service = Service(self.engine, self.writer, self.readers, clock)
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
+        self.mailbox: MailboxService | None = None
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
         self._said: set[tuple[str, str, int]] = set()
@@ -132,6 +133,8 @@ class App:
         """Takes no new calls; what was acknowledged is on disk."""
         local.withdraw(self.data_dir)
         self.service.close()
+        if self.mailbox is not None:
+            self.mailbox.close()
         if self._turning is not None:
             self._turning.cancel()
             await asyncio.gather(self._turning, return_exceptions=True)
@@ -152,14 +155,14 @@ class App:
     def routes(self) -> list[Route]:
         """All of them. Mailboxes: members post, each owner reads its own (node.mailbox.handlers)."""
         search = map_handlers.Search(self.service, self.searchers)
-        mailbox = MailboxService(
+        self.mailbox = MailboxService(
             relay=self.service.id,
             membership=lambda: self.service.membership,
             writer=self.writer,
             readers=self.readers,
             clock=self.clock,
         )
-        return [health_route(self.clock), *(self._route(row) for row in rows(search.search)), *mailbox.routes()]
+        return [health_route(self.clock), *(self._route(row) for row in rows(search.search)), *self.mailbox.routes()]
 
     def _route(self, row: Row) -> Route:
         async def answer(call: Call) -> Reply:

@@ -18,6 +18,7 @@ from node.engine import store_path
 from node.runtime.clock import SystemClock
 from node.runtime.dice import SystemDice
 from protocol import paths
+from protocol.strict import b64u_decode
 from protocol.suite import S1
 
 PROTOCOLLO: Final = (
@@ -179,25 +180,35 @@ class Network:
         db = sqlite3.connect(f"file:{store_path(self.root / node)}?mode=ro", uri=True)
         try:
             marks = ",".join("?" for _ in legs)
-            return int(db.execute(f"{sql} ({marks})", legs).fetchone()[0])  # noqa: S608 - fixed text and marks
+            return int(db.execute(f"{sql} ({marks})", legs).fetchone()[0])
         finally:
             db.close()
 
-    def registry_holds(self, leg: str) -> list[str]:
-        """Everything the registry's files hold that could be about one referral: its mailbox rows, and nothing else."""
-        db = sqlite3.connect(f"file:{next(self.registry.data_dir.glob('*.db'))}?mode=ro", uri=True)
+    def registry_post(self, owner: str) -> list[str]:
+        """Everything the registry's store holds of what waits for `owner`: each column, the outer part decoded."""
+        db = sqlite3.connect(f"file:{self.registry.data_dir / 'bacheca.db'}?mode=ro", uri=True)
+        db.row_factory = sqlite3.Row
         try:
-            rows = db.execute("SELECT sender, owner, size, at FROM post ORDER BY pos").fetchall()
+            rows = db.execute("SELECT * FROM post WHERE owner = ? AND e IS NOT NULL", (owner,)).fetchall()
         finally:
             db.close()
-        lines = [f"post in attesa: da {sender} a {owner}, {size} byte sigillati" for sender, owner, size, _ in rows]
-        for path in self.registry.data_dir.iterdir():
-            if path.is_file() and leg.encode() in path.read_bytes():
-                lines.append(f"il codice dell'invio compare in {path.name}")
-        return lines or [
-            "nessuna riga: la posta è stata ritirata e cancellata",
-            "nel registro pubblico: solo cataloghi e adesioni",
-        ]
+        lines: list[str] = []
+        for row in rows:
+            outer = json.loads(b64u_decode(row["e"].split(".")[1]))
+            lines += [f"{name}: {outer[name]}" for name in ("from", "to", "iat", "exp", "ch", "mv", "v", "jti")]
+            lines += [f"{name}: {outer[name][:20]}… (impronta)" for name in ("net", "ct", "cm")]
+            lines += [f"parte sigillata: {len(row['s'])} caratteri, illeggibile: {row['s'].split('.')[3][:24]}…"]
+            lines += [f"posizione {row['pos']}, arrivata {row['at']}, ritirata: {'sì' if row['fetched'] else 'no'}"]
+        return lines
+
+    def in_registry_files(self, words: list[str]) -> str | None:
+        """The first of `words` found in any file of the registry."""
+        for path in sorted(self.registry.data_dir.iterdir()):
+            content = path.read_bytes() if path.is_file() else b""
+            for word in words:
+                if word.encode() in content:
+                    return f"{word} in {path.name}"
+        return None
 
     def digest(self, raw: bytes) -> str:
         return hashlib.sha256(raw).hexdigest()

@@ -1,4 +1,4 @@
-"""The demo's processes: one registry and some nodes on loopback, started, watched, killed and stopped by their own id."""
+"""The demo's processes: a registry and nodes on loopback, started, watched, killed and stopped by their own id."""
 
 import contextlib
 import json

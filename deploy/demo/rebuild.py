@@ -1,4 +1,4 @@
-"""A map folded again from nothing: an empty replica that follows the board's log as one member. Used to compare bytes."""
+"""A map folded again from nothing: an empty replica that follows the board's log as one member, to compare bytes."""
 
 import http.client
 import sqlite3

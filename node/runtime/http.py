@@ -133,7 +133,8 @@ async def listen(app: web.Application, host: str, port: int) -> Listener:
         "lingering_time": limits.linger_seconds,
         "access_log": None,
     }
-    runner = web.AppRunner(app, shutdown_timeout=limits.drain_seconds, handle_signals=False)
+    # a long poll whose caller is gone must not go on to take something out for nobody
+    runner = web.AppRunner(app, shutdown_timeout=limits.drain_seconds, handle_signals=False, handler_cancellation=True)
     await runner.setup()
     manager = runner.server
     assert manager is not None
