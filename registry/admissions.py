@@ -15,6 +15,7 @@ from protocol.roots import TrustedRoot
 from protocol.strict import decode, digest
 from registry import objects
 from registry.approval import FILE_MAX
+from registry.asking import Admitted
 from registry.board import Board, Published
 from registry.joining import make_draft
 from registry.members import reissue
@@ -28,13 +29,6 @@ class Approved(NamedTuple):
     ref: str
     text: str
     verified: admissions.Verified
-
-
-class Admitted(NamedTuple):
-    """What a run of `admit` did."""
-
-    nodes: tuple[str, ...]
-    version: int
 
 
 def prepare_admit(files: Sequence[bytes], root: TrustedRoot) -> list[Approved]:

@@ -7,10 +7,9 @@ from node.runtime.config import RegistryConfig, load_config
 from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
 from protocol.errors import ProtocolError
 from registry.app import KEYS_NAME, STORE_NAME
+from registry.asking import Expiry, Nothing, Status
 from registry.ceremony import KEY_FILE_MAX, is_key_file
 from registry.cli_kit import CONFIG_NAME, Session
-from registry.commands import Nothing, Status
-from registry.expiry import Expiry
 from registry.opening import open_keys
 
 

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from node.runtime.doctor import Result
     from registry.app import App
     from registry.approval import Review
+    from registry.asking import Expiry, Members, Status, Waiting
     from registry.ceremony import GuarantorKey
-    from registry.commands import Members, Status, Waiting
-    from registry.expiry import Expiry
     from schemas.membership import Invitation
 
 ROOT_FILE_MAX: Final = 512_000
@@ -212,7 +211,7 @@ def root_restore(session: Session, name: str, out: Path) -> None:
 @pass_session
 def root_draft(session: Session, pubs: tuple[Path, ...], threshold: int, admission_threshold: int, out: Path) -> None:
     """Prepara la radice successiva: rinnovo con gli stessi garanti, o con altri (anche dopo una rete pilota)."""
-    from registry.commands import Plan, Text
+    from registry.asking import Plan, Text
     from registry.founding import read_public
 
     plan = Plan(
@@ -271,8 +270,7 @@ def _guarantor(key: Path, passphrase_file: Path | None) -> "GuarantorKey":
 @pass_session
 def root_install(session: Session, files: tuple[Path, ...]) -> None:
     """Mette in vigore una radice con le firme raccolte, anche in più sedute."""
-    from registry.commands import Texts
-    from registry.roots import Installed
+    from registry.asking import Installed, Texts
 
     texts = Texts([read_file(path, ROOT_FILE_MAX).decode() for path in files])
     done = session.ask("root-install", texts, Installed)
@@ -286,8 +284,8 @@ def root_install(session: Session, files: tuple[Path, ...]) -> None:
 def root_show(session: Session) -> None:
     """La radice in vigore e i garanti."""
     from protocol.strict import decode
+    from registry.asking import Nothing, Text
     from registry.ceremony import root_payload
-    from registry.commands import Nothing, Text
     from schemas.membership import Root
 
     texts = session.ask("root-show", Nothing(), list[Text])
@@ -310,7 +308,7 @@ def root_show(session: Session) -> None:
 @pass_session
 def invite(session: Session, node: str | None, name: str, out: Path | None) -> None:
     """Invita un ente: un file con un codice che vale una volta, per sette giorni."""
-    from registry.commands import Invite
+    from registry.asking import Invite
     from schemas.membership import Invitation
 
     made = session.ask("invite", Invite(node=node, name=name), Invitation)
@@ -335,7 +333,7 @@ def _invited(paths: list[Path]) -> str:
 @pass_session
 def delegate(session: Session, nodes: tuple[str, ...], by: str, out_dir: Path) -> None:
     """Un atto per molti: invita gli enti per cui la capofila ha firmato il protocollo."""
-    from registry.commands import Delegate
+    from registry.asking import Delegate
     from schemas.membership import Invitation
 
     made = session.ask("delegate", Delegate(by=by, nodes=list(nodes)), list[Invitation])
@@ -350,7 +348,7 @@ def delegate(session: Session, nodes: tuple[str, ...], by: str, out_dir: Path) -
 @pass_session
 def readmit(session: Session, node: str, out: Path | None) -> None:
     """Invita a rientrare un ente sospeso o uscito: servirà una chiave nuova e la firma dei garanti."""
-    from registry.commands import Node
+    from registry.asking import Node
     from schemas.membership import Invitation
 
     made = session.ask("readmit", Node(node), Invitation)
@@ -366,7 +364,7 @@ def readmit(session: Session, node: str, out: Path | None) -> None:
 @pass_session
 def pending(session: Session, refs: tuple[str, ...], export_: Path | None, refuse: bool) -> None:
     """Le richieste di adesione in attesa, con le otto parole da confrontare al telefono."""
-    from registry.commands import Nothing, Refs, Waiting
+    from registry.asking import Nothing, Refs, Waiting
     from schemas.membership import PendingFile
 
     if refuse:
@@ -455,8 +453,7 @@ def _review(review: "Review") -> str:
 @pass_session
 def admit(session: Session, files: tuple[Path, ...]) -> None:
     """Ammette gli enti approvati dai garanti (uno o più file, uno per garante)."""
-    from registry.admissions import Admitted
-    from registry.commands import Texts
+    from registry.asking import Admitted, Texts
 
     texts = Texts([read_file(path, APPROVAL_MAX).decode("utf-8", "replace") for path in files])
     done = session.ask("admit", texts, Admitted)
@@ -478,7 +475,7 @@ def amend(
     territory: tuple[str, ...], protocol: str | None,
 ) -> None:  # fmt: skip
     """Prepara il cambio di nome o di dati di un aderente; vale quando i garanti lo firmano."""
-    from registry.commands import Amend, Text
+    from registry.asking import Amend, Text
 
     change = Amend(
         node=node, name=name, ptype=ptype, caps=list(caps) or None, territory=list(territory) or None, protocol=protocol
@@ -493,7 +490,7 @@ def _status_command(name: str, doc: str, done: str) -> None:
     @_json
     @pass_session
     def change(session: Session, node: str) -> None:
-        from registry.commands import Node
+        from registry.asking import Node
 
         version = session.ask(name, Node(node), int)
         session.show({"node": node, "version": version}, f"{node}: {done}. Elenco, versione {version}.")
@@ -511,7 +508,7 @@ _status_command("end", "Registra l'uscita di un ente: le sue voci sono tolte dal
 @pass_session
 def members(session: Session) -> None:
     """Gli aderenti con il loro stato, chi ha un protocollo vecchio, che cosa sta per scadere."""
-    from registry.commands import Members, Nothing
+    from registry.asking import Members, Nothing
 
     held = session.ask("members", Nothing(), Members)
     session.show(held, _members(held))
@@ -548,7 +545,7 @@ def protocols(session: Session, add: Path | None, version: str | None, get: bool
     """Le versioni del protocollo d'intesa, con impronta e chi le ha accettate."""
     from base64 import b64decode, b64encode
 
-    from registry.commands import NewProtocol, Nothing, ProtocolRow, Version
+    from registry.asking import NewProtocol, Nothing, ProtocolRow, Version
     from registry.setup import read_document
     from schemas.membership import ProtocolVersion
 
@@ -579,7 +576,7 @@ def protocols(session: Session, add: Path | None, version: str | None, get: bool
 @pass_session
 def withdraw(session: Session, hashes: tuple[str, ...]) -> None:
     """Ritira una voce pubblicata, subito e ovunque; nel registro resta che è stata ritirata."""
-    from registry.commands import Refs
+    from registry.asking import Refs
 
     places = session.ask("withdraw", Refs(refs=list(hashes)), list[int])
     session.show({"seq": places}, f"Ritirate {len(places)} voci.")
@@ -590,7 +587,7 @@ def withdraw(session: Session, hashes: tuple[str, ...]) -> None:
 @pass_session
 def map_(session: Session, members_: bool) -> None:
     """La mappa, una voce per riga (NDJSON)."""
-    from registry.commands import MapView, Text
+    from registry.asking import MapView, Text
 
     text = session.ask("map", MapView(members=members_), Text).text
     if text:

@@ -29,7 +29,8 @@ from registry import (
     roots,
     statements,
 )
-from registry.admissions import Admitted, Approved
+from registry.admissions import Approved
+from registry.asking import Admitted, Expiry, Installed
 from registry.board import Board, network, roots_after
 from registry.setup import NetworkSetup
 from registry.tables import registry_migrations
@@ -64,7 +65,7 @@ class RegistryEngine:
         """The members document in force, verified; `.raw` is what GET /v1/members answers."""
         return self.board.membership(db)
 
-    def warnings(self, db: sqlite3.Connection) -> list[expiry.Expiry]:
+    def warnings(self, db: sqlite3.Connection) -> list[Expiry]:
         """What ends within 60, 30, 7 days, the most pressing first."""
         return expiry.warnings(self.membership(db), intake.terms(db), self.board.clock.now())
 
@@ -91,7 +92,7 @@ class RegistryEngine:
         """Raises threshold, root-chain, unknown-key."""
         return roots.prepare_root(raw, self.board.root(db) if network(db) else None, self.board)
 
-    def install_root(self, tx: sqlite3.Connection, root: TrustedRoot) -> roots.Installed:
+    def install_root(self, tx: sqlite3.Connection, root: TrustedRoot) -> Installed:
         """Root, log and members document from now on."""
         return roots.install_root(tx, self.board, root)
 

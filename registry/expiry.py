@@ -4,27 +4,17 @@ warnings(membership, publications, now) -> [Expiry(what="root", node="", exp=…
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from protocol.limits import DAY
 from protocol.members import Member, Membership
+from registry.asking import Expiry, What
 
-What = Literal["root", "members", "signing-key", "sealing-key", "publication"]
 LEVELS: Final = (7, 30, 60)
 """Days before the end; 0 is what has ended already."""
 
 _MEMBERS_LEFT: Final = 5 * DAY
 """The program signs the members document every day: worth a word only when that has not happened for two."""
-
-
-class Expiry(NamedTuple):
-    """Something with an end. `days` left are rounded down; `level` is the warning it falls under, 0 when over."""
-
-    what: What
-    node: str
-    exp: int
-    days: int
-    level: int
 
 
 class Term(NamedTuple):

@@ -5,7 +5,6 @@ that nobody has to enrol again.
 """
 
 import sqlite3
-from typing import NamedTuple
 
 from protocol import jws
 from protocol.errors import ProtocolError
@@ -13,18 +12,10 @@ from protocol.limits import ROOT_MAX
 from protocol.roots import TrustedRoot
 from protocol.statements import GENERAL_MAX
 from protocol.strict import b64u_encode, digest
+from registry.asking import Installed
 from registry.board import Board, Published, identity, network, set_setting
 from registry.ceremony import RootPlan, draft_root
 from registry.members import reissue
-
-
-class Installed(NamedTuple):
-    """The root in force from now on."""
-
-    n: int
-    net: str
-    pilot: bool
-    version: int
 
 
 def make_server_keys(board: Board) -> tuple[str, str]:

@@ -3,7 +3,11 @@
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import click
@@ -259,3 +263,35 @@ def approve(shell: Shell) -> None:
     key = shell.path / "chiavetta" / "distretto.chiave.json"
     shell.run("approve", "richieste.json", "--key", key, "--yes", "--out", "ok.json")
     shell.run("admit", "ok.json")
+
+
+def test_commands_reach_the_running_process(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml", pilot=True), "--key-dir", "k", "--port", "0")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "registry.cli", "--json", "serve"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        state = json.loads(process.stdout.readline())
+        assert state["pilot"] and urllib.request.urlopen(f"{state['url']}/v1/health").status == 200
+        shell.run("invite", "comune-tavullia", "--out", "invito.json")
+        raw = request(shell, shell.path / "invito.json", "comune-tavullia")
+        joined = urllib.request.urlopen(urllib.request.Request(f"{state['url']}/v1/join", raw, method="POST"))
+        ref = json.loads(joined.read())["ref"]
+        shell.run("pending", "--export", "richieste.json")
+        key = next((shell.path / "k").glob("*.chiave.json"))
+        marked = shell.run("approve", "richieste.json", "--key", key, "--yes", "--out", "ok.json")
+        assert "RETE PILOTA" in marked.output
+        assert shell.json("admit", "ok.json")["nodes"] == ["comune-tavullia"]
+        answer = urllib.request.urlopen(f"{state['url']}/v1/join/{ref}")
+        assert json.loads(answer.read())["state"] == "admitted"
+        assert json.loads(shell.run("--json", "suspend", "nessuno", code=1).stdout)["code"] == "not-a-member"
+        findings = {row["name"]: row["grade"] for row in shell.json("doctor")["checks"]}
+        assert findings["processo"] == "ok"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0 and "RETE PILOTA" in said
+    assert not (shell.path / "bacheca" / "local.json").exists()
