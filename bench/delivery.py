@@ -1,8 +1,8 @@
-"""Delivery of referrals between two real node processes, against the floor of bench.floor in the same minutes. JSON out.
+"""Delivery of referrals between two real node processes, against bench.floor in the same minutes. JSON out.
 
 Counted from the operator's command to the recipient's signed `processed`, verified and stored, direct route, HTTP on
-loopback. Pairs are interleaved: two-process floor, ours, in-process floor, again and again; every process is bound to one
-core (A to the first, B to the second). PERFORMANCE §5 says what the ratios mean and when a run is valid.
+loopback. Pairs are interleaved: two-process floor, ours, in-process floor, again and again; every process is bound to
+one core (A to the first, B to the second). PERFORMANCE §5 says what the ratios mean and when a run is valid.
 """
 
 import statistics
@@ -33,10 +33,9 @@ class Nodes:
 
     def run(self, *, messages: int, batch: int, in_flight: int, body_bytes: int) -> dict[str, float]:
         """rate per second, CPU µs of A + B per delivered message (and of each), commands per commit at A."""
+        self.a.ask({"do": "prepare", "to": "b", "messages": messages, "body": body_bytes})
         a, b = self.a.cpu(), self.b.cpu()
-        said = self.a.ask(
-            {"do": "send", "to": "b", "messages": messages, "batch": batch, "in_flight": in_flight, "body": body_bytes}
-        )
+        said = self.a.ask({"do": "send", "batch": batch, "in_flight": in_flight})
         a, b = self.a.cpu() - a, self.b.cpu() - b
         done = said["delivered"]
         return {
@@ -49,7 +48,8 @@ class Nodes:
 
     def latency(self, messages: int, body_bytes: int) -> list[float]:
         """ms from command to stored receipt, one at a time."""
-        took: list[float] = self.a.ask({"do": "latency", "to": "b", "messages": messages, "body": body_bytes})["ms"]
+        self.a.ask({"do": "prepare", "to": "b", "messages": messages, "body": body_bytes})
+        took: list[float] = self.a.ask({"do": "latency"})["ms"]
         return took
 
     def counts(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The floor: what the exchange of a message costs when nothing else is done. The yardstick of bench.delivery.
 
-A: encode, sign, seal, insert outbox (WAL, FULL) → B: verify, open, decode, insert inbox (FULL), sign one receipt per batch
-→ A: verify it, mark (FULL). With the project's own JWS and JWE, which are what any implementation has to compute; no
+A: encode, sign, seal, insert outbox (WAL, FULL) → B: verify, open, decode, insert inbox (FULL), sign one receipt per
+batch → A: verify it, mark (FULL). With the project's own JWS and JWE, which are what any implementation has to compute; no
 strict scan, no checks, no replay window, no states, no retries. In process, and as two processes over HTTP.
 """
 
@@ -31,9 +31,11 @@ NET = "n" * 43
 _encode = msgspec.json.Encoder().encode
 _TABLES = """
 PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-CREATE TABLE outbox (mid TEXT PRIMARY KEY, dest TEXT NOT NULL, e TEXT NOT NULL, s TEXT NOT NULL, state TEXT NOT NULL);
+CREATE TABLE outbox (mid TEXT PRIMARY KEY, dest TEXT NOT NULL, e TEXT NOT NULL, s TEXT NOT NULL,
+  state TEXT NOT NULL);
 CREATE INDEX outbox_state ON outbox (dest, state);
-CREATE TABLE inbox (mid TEXT PRIMARY KEY, sender TEXT NOT NULL, e TEXT NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE inbox (mid TEXT PRIMARY KEY, sender TEXT NOT NULL, e TEXT NOT NULL, body BLOB NOT NULL,
+  at INTEGER NOT NULL);
 CREATE INDEX inbox_sender ON inbox (sender, at);
 """
 

@@ -1,12 +1,11 @@
-"""A node process that is driven: node.app as it serves, and referrals written inside it on command. Adds nothing else.
+"""A node process that is driven: node.app as it serves, and referrals written inside it on command. Nothing else.
 
-`python -m bench.peer FOLDER`, one JSON command a line on standard input: send, latency, profile. Referrals are written as
-an operator's are, one command each on the writer's queue; they count when the recipient's signed `processed` is stored.
+`python -m bench.peer FOLDER`, one JSON command a line on standard input: prepare, send, latency, counts. Referrals are
+written as an operator's are, one command each on the writer's queue; they count when the recipient's signed `processed` is stored.
 """
 
 import asyncio
 import contextlib
-import cProfile
 import secrets
 import sys
 import time
@@ -34,7 +33,8 @@ def offer(body_bytes: int) -> Offer:
     return Offer(
         referral="RK-SEGN", urgency="UR-ORD", subject="person", case="", basis=BASIS,
         person=Person(given_name="Persona", family_name="Inventata", birth_year=1950, phone="0721 000000"),
-        description=words[:600], active_services=words[600:1200], documents=[words[at : at + 200] for at in range(1200, text, 200)],
+        description=words[:600], active_services=words[600:1200],
+        documents=[words[at : at + 200] for at in range(1200, text, 200)],
         callback="mattina", offices_tried=2,
     )  # fmt: skip
 
@@ -45,6 +45,7 @@ class Driven(App):
     def __init__(self, body: Body) -> None:
         super().__init__(body)
         self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.typed: list[desk.Refer] = []
 
     def _changed(self, legs: list[str]) -> None:
         super()._changed(legs)
@@ -53,10 +54,15 @@ class Driven(App):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
 
-    async def refer(self, to: str, count: int, body_bytes: int) -> list["asyncio.Future[None]"]:
-        """Writes `count` referrals; the futures of their acknowledgements."""
+    async def prepare(self, to: str, messages: int, body: int) -> dict[str, Any]:
+        """What operators will have typed when the clock starts."""
+        self.typed = [desk.Refer(to=to, offer=offer(body), as_=OPERATOR) for _ in range(messages)]
+        return {}
+
+    async def refer(self, count: int) -> list["asyncio.Future[None]"]:
+        """Writes `count` of the referrals prepared; the futures of their acknowledgements."""
         ctx = self.body.ctx
-        requests = [desk.Refer(to=to, offer=offer(body_bytes), as_=OPERATOR) for _ in range(count)]
+        requests = [self.typed.pop() for _ in range(count)]
         done = await asyncio.gather(
             *(self.writer.submit(lambda tx, wanted=wanted: desk.refer(tx, ctx, wanted)) for wanted in requests)
         )
@@ -65,17 +71,17 @@ class Driven(App):
         self.courier.wake()
         return waiters
 
-    async def send(self, to: str, messages: int, batch: int, in_flight: int, body: int) -> dict[str, Any]:
+    async def send(self, batch: int, in_flight: int) -> dict[str, Any]:
         """`in_flight` desks write `batch` referrals at a time and wait for their receipts."""
         self.courier.batch, self.courier.in_flight = batch, in_flight
-        left = messages // batch
+        left = messages = len(self.typed) // batch
         before = self.writer.store.commits, self.writer.store.commands
 
         async def lane() -> None:
             nonlocal left
             while left > 0:
                 left -= 1
-                await asyncio.gather(*await self.refer(to, batch, body))
+                await asyncio.gather(*await self.refer(batch))
 
         began = time.perf_counter()
         await asyncio.gather(*(lane() for _ in range(in_flight)))
@@ -83,17 +89,17 @@ class Driven(App):
         store = self.writer.store
         return {
             "seconds": seconds,
-            "delivered": messages // batch * batch,
+            "delivered": messages * batch,
             "commits": store.commits - before[0],
             "commands": store.commands - before[1],
         }
 
-    async def latency(self, to: str, messages: int, body: int) -> dict[str, Any]:
+    async def latency(self) -> dict[str, Any]:
         """One referral at a time: ms from the command to the stored receipt."""
         took = []
-        for _ in range(messages):
+        while self.typed:
             began = time.perf_counter()
-            await asyncio.gather(*await self.refer(to, 1, body))
+            await asyncio.gather(*await self.refer(1))
             took.append(1000 * (time.perf_counter() - began))
         return {"ms": took}
 
@@ -112,29 +118,12 @@ async def main(folder: Path) -> None:
     app = Driven(Body.open(load_config(folder / CONFIG_NAME, NodeConfig)))
     await app.start()
     answer({"ready": True})
-    profile = cProfile.Profile()
+    does = {"prepare": app.prepare, "send": app.send, "latency": app.latency, "counts": app.counts}
     async for command in commands():
         do = command.pop("do")
-        if do == "profile":
-            answer(_profile(app, profile, command))
-        else:
-            answer(await {"send": app.send, "latency": app.latency, "counts": app.counts}[do](**command))
+        answer(await does[do](**command))
     with contextlib.suppress(asyncio.CancelledError):
         await app.stop()
-
-
-def _profile(app: Driven, profile: cProfile.Profile, command: dict[str, Any]) -> dict[str, Any]:
-    """`on` "loop" or "writer": profiles that thread from now; otherwise ends and tells."""
-    thread = command.get("on")
-    if thread == "loop":
-        profile.enable()
-    elif thread == "writer":
-        app.writer.call(lambda tx: profile.enable())
-    else:
-        (profile.disable if command.get("was") == "loop" else lambda: app.writer.call(lambda tx: profile.disable()))()
-        profile.create_stats()
-        profile.dump_stats(command["to"])
-    return {}
 
 
 if __name__ == "__main__":

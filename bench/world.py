@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-
 from node.body import KEYS_NAME, MIGRATIONS, NET
 from node.cases import operators
 from node.context import set_setting
-from node.enrolment import CONFIG_NAME
 from node.engine import store_path
+from node.enrolment import CONFIG_NAME
 from node.runtime import trust
 from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore
@@ -51,7 +50,7 @@ class World:
         self.folder = folder
         self.now = now
         self.network = Founding(now - 60)
-        self.ports = {name: port for name, port in zip(names, free_ports(len(names)), strict=True)}
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.direct, self.relays = tuple(direct), tuple(relays)
         for name in names:
             self._admit(name)
