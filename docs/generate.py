@@ -4,8 +4,8 @@ A generated part stands between two comments and is never written by hand:
     <!-- generated: problems -->
     …
     <!-- end -->
-Names: problems, limits, types, referral, rejectable, commands:PROGRAM, example:NAME (of docs.examples),
-shapes:STRUCT STRUCT ….
+Names: problems, limits, types, referral, rejectable, commands:PROGRAM, modules:ROOM,
+example:NAME (of docs.examples), shapes:STRUCT STRUCT ….
 """
 
 import ast
@@ -328,6 +328,17 @@ def _command_page(entry: Entry) -> str:
     return f"### {entry.path}\n\n{entry.help}\n\n    {_italian(entry.usage)}\n{table}"
 
 
+def modules(room: str) -> str:
+    """Every module of a room with the first line it says about itself."""
+    rows = []
+    for path in sorted((FOLDER.parent / room).rglob("*.py")):
+        said = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        name = path.relative_to(FOLDER.parent).with_suffix("").as_posix().removesuffix("/__init__")
+        if said:
+            rows.append((f"`{name}`", said.splitlines()[0]))
+    return _table(("module", "what it is, and what it is not"), rows)
+
+
 # -- blocks
 
 
@@ -341,7 +352,7 @@ def made(name: str) -> str:
         "referral": referral_table,
         "rejectable": rejectable,
     }
-    taking = {"example": example, "shapes": shapes, "commands": command_pages}
+    taking = {"example": example, "shapes": shapes, "commands": command_pages, "modules": modules}
     return taking[what](rest) if rest else plain[what]()
 
 
