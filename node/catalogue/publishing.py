@@ -5,7 +5,7 @@ A refused one leaves its number to the next; nothing that was accepted is ever s
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from node.context import Context
 from node.map.hours import local
 from protocol.errors import ProtocolError
 from protocol.limits import DAY
-from protocol.publications import Record, make_publication, read_record, record_line
+from protocol.publications import leaf_hash, make_publication, read_record, record_line
 from protocol.strict import digest
 from schemas.catalogue import CatalogueAnswer, Visibility
 
@@ -79,13 +79,13 @@ def _publish(tx: sqlite3.Connection, ctx: Context, vis: Visibility) -> Published
     now = ctx.clock.now()
     _drop_refused(tx, vis)
     last = _newest(tx, vis)
-    records, faulty = _records(tx, ctx, vis, now)
-    leaves = {record.id: record.leaf for record in records}
+    lines, faulty = _lines(tx, ctx, vis, now, last.leaves)
+    leaves = {id_: leaf for id_, (leaf, _) in lines.items()}
     if leaves == last.leaves and (not last.rev or last.exp - now > RENEWED):
         return Published(vis=vis, rev=last.rev, signed=False, count=len(leaves), faulty=faulty)
     rev = last.rev + 1
     post = make_publication(
-        (record.line for record in records), ctx.keys.signing,
+        (line for _, line in lines.values()), ctx.keys.signing,
         net=ctx.net, node=ctx.me, vis=vis, rev=rev, prev=last.digest, at=now, exp=now + LIFETIME,
     )  # fmt: skip
     tx.execute(
@@ -108,20 +108,29 @@ def _publish(tx: sqlite3.Connection, ctx: Context, vis: Visibility) -> Published
     )
 
 
-def _records(db: sqlite3.Connection, ctx: Context, vis: Visibility, now: int) -> tuple[list[Record], list[Faulty]]:
-    """The records in order of id; one that the registry would refuse is left out and named."""
+def _lines(
+    db: sqlite3.Connection, ctx: Context, vis: Visibility, now: int, known: Mapping[str, str]
+) -> tuple[dict[str, tuple[str, str]], list[Faulty]]:
+    """id → (leaf, line) in order of id; an entry that the registry would refuse is left out and named.
+
+    `known`: what was published last; the same line was checked then.
+    """
     today, owner = local(now).date(), owner_of(ctx)
-    records: list[Record] = []
+    lines: dict[str, tuple[str, str]] = {}
     faulty: list[Faulty] = []
     for row in rows(db):
         service = rendered(row, vis, today, owner)
         if service is None:
             continue
+        line = record_line(service)
+        leaf = leaf_hash(line)
         try:
-            records.append(read_record(record_line(service), vis))
+            if known.get(row.id) != leaf:
+                read_record(line, vis)
+            lines[row.id] = (leaf, line)
         except ProtocolError as error:
             faulty.append(Faulty(row.id, row.name, error.code, error.field))
-    return records, faulty
+    return lines, faulty
 
 
 def _newest(db: sqlite3.Connection, vis: Visibility) -> _Newest:
