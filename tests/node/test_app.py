@@ -43,7 +43,11 @@ class World:
         port = free_port() if direct else 0
         self.ports[name] = port
         request = enrolment.Init(
-            id=name, listen_host="127.0.0.1" if direct else None, listen_port=port, relay=relay, plain_http_loopback=True
+            id=name,
+            listen_host="127.0.0.1" if direct else None,
+            listen_port=port,
+            relay=relay,
+            plain_http_loopback=True,
         )
         enrolment.init(self.path / name, request, clock=self.clock, dice=SystemDice(), suite=S1)
         body = self.open(name)
@@ -87,9 +91,7 @@ class World:
 
 
 async def ask(app, name, **request):
-    raw = await asyncio.to_thread(
-        local.command, app.body.data_dir, name, msgspec.json.encode(request), timeout=20.0
-    )
+    raw = await asyncio.to_thread(local.command, app.body.data_dir, name, msgspec.json.encode(request), timeout=20.0)
     return msgspec.json.decode(raw)
 
 
