@@ -13,7 +13,7 @@ from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.runtime import local
 from node.runtime.caller import authenticate
-from node.runtime.config import RegistryConfig, load_secret
+from node.runtime.config import RegistryConfig
 from node.runtime.http import Listener, ServerLimits, create_server_app, listen
 from node.runtime.keystore import Keystore
 from node.runtime.logs import event
@@ -29,13 +29,12 @@ from protocol.suite import Suite
 from registry import intake, joining, statements
 from registry.asking import Expiry
 from registry.commands import TABLE, run_row
-from registry.engine import MIGRATIONS, RegistryEngine
+from registry.engine import RegistryEngine
 from registry.handlers import board, doctor, posts
 from registry.handlers import map as map_handlers
+from registry.opening import open_keys, open_store
 from registry.service import Asked, Service
 
-STORE_NAME: Final = "bacheca.db"
-KEYS_NAME: Final = "chiavi.json"
 METRICS: Final = "/v1/metrics"
 JOIN_STATE: Final = paths.JOIN + "/{ref}"
 TURN: Final = 60.0  # seconds between looks at what is due
@@ -95,11 +94,8 @@ class App:
     @classmethod
     def open(cls, config: RegistryConfig, *, clock: Clock, dice: Random, suite: Suite) -> "App":
         """Opens keys and store. Raises config-missing before `init`, store-busy, keys-exposed…"""
-        data = Path(config.data_dir)
-        secret = config.bodies[0].passphrase_file
-        keystore = Keystore.load(data / KEYS_NAME, load_secret(Path(secret)) if secret else None)
-        store = Store.open(data / STORE_NAME, MIGRATIONS, create=False)
-        return cls(config, store, keystore, clock=clock, dice=dice, suite=suite)
+        keystore = open_keys(config)
+        return cls(config, open_store(config), keystore, clock=clock, dice=dice, suite=suite)
 
     async def start(self) -> None:
         """Binds the listeners, announces the local channel, signs what is due. Raises config-missing without a root."""

@@ -6,11 +6,10 @@ from pathlib import Path
 from node.runtime.config import RegistryConfig, load_config
 from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
 from protocol.errors import ProtocolError
-from registry.app import KEYS_NAME, STORE_NAME
 from registry.asking import Expiry, Nothing, Status
 from registry.ceremony import KEY_FILE_MAX, is_key_file
 from registry.cli_kit import CONFIG_NAME, Session
-from registry.opening import open_keys
+from registry.opening import KEYS_NAME, STORE_NAME, open_keys
 
 
 def check(session: Session) -> tuple[list[Result], Status | None]:

@@ -20,12 +20,12 @@ from protocol.errors import ProtocolError
 from protocol.strict import decode
 from protocol.suite import Suite
 from registry import ceremony
-from registry.app import KEYS_NAME, STORE_NAME
 from registry.asking import Installed
 from registry.board import set_setting
 from registry.ceremony import PILOT_NAME, GuarantorKey, PublicFile, RootPlan
 from registry.cli_kit import CONFIG_NAME, read_file, write_private
 from registry.engine import MIGRATIONS, RegistryEngine
+from registry.opening import KEYS_NAME, STORE_NAME
 from registry.setup import Answers, network_setup
 from registry.sheet import sheet_html, sheet_text
 from schemas.membership import Guarantor

@@ -1,6 +1,7 @@
 """Opening a registry that is not running: configuration, keys, store, one command, and everything closed again."""
 
 from pathlib import Path
+from typing import Final
 
 from node.runtime.clock import SystemClock
 from node.runtime.config import RegistryConfig, load_config, load_secret
@@ -8,9 +9,11 @@ from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore
 from node.runtime.store import Store
 from protocol.suite import S1
-from registry.app import KEYS_NAME, STORE_NAME
 from registry.commands import TABLE, run_row
 from registry.engine import MIGRATIONS, RegistryEngine
+
+STORE_NAME: Final = "bacheca.db"
+KEYS_NAME: Final = "chiavi.json"
 
 
 def open_keys(config: RegistryConfig) -> Keystore:
