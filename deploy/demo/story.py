@@ -118,7 +118,7 @@ class Story:
         leg = self.refer(
             "comune-tavullia", "distretto", "TAV-01", referral="RK-PUA", urgency="UR-PUA24", need="NA-DOMIC",
             target="TG-ANZNA", basis=PUBLIC_TASK, callback="0721 000901",
-            person={"family_name": "Persona di prova", "birth_year": 1941, "residence": "041065", "phone": "300 0000041"},
+            person={"family_name": "Persona di prova", "birth_year": 1941, "residence": "041065"},
             reporter={"kind": "relative", "role": "nipote", "person_informed": True},
             health={"autonomy": "non cammina da sola", "discharge_date": "2026-11-23", "prescriber": "reparto"},
             description="Dimissione lunedì; vive sola; serve ADI dal giorno del rientro.",
