@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from deploy.demo.cast import cast
@@ -133,7 +134,7 @@ def _stay(network: Network, teller: Teller) -> None:
         ]
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":
