@@ -20,13 +20,12 @@ from protocol.strict import decode
 from registry import objects
 from registry.board import Board, Published
 from registry.expiry import Term
+from registry.quota import spend
 from schemas.catalogue import CatalogueAnswer, CatalogueBundle, CataloguePost
 
 POST_MAX: Final = 8 * MIB
 STAGED_MAX: Final = 64 * MIB
 """Bytes of records one member may have waiting for the rest of their snapshot."""
-PUBLICATIONS_A_DAY: Final = 200
-BYTES_A_DAY: Final = 256 * MIB
 
 
 class Posted(NamedTuple):
@@ -88,7 +87,8 @@ def take(tx: sqlite3.Connection, board: Board, posted: Posted) -> CatalogueAnswe
         return CatalogueAnswer(accepted=True, seq=posted.seq)
     now, publication = board.clock.now(), posted.signed.publication
     _check_again(tx, board, posted, now)
-    _spend(tx, publication.node, posted, now)
+    spend(tx, publication.node, "publications", 1, now)
+    spend(tx, publication.node, "catalogue bytes", posted.size, now)
     if posted.missing:
         _stage(tx, posted, now)
         return CatalogueAnswer(accepted=False, missing=list(posted.missing))
@@ -107,16 +107,6 @@ def _check_again(tx: sqlite3.Connection, board: Board, posted: Posted, now: int)
         publications.check_next(posted.signed, current)
     else:
         publications.check_publication(posted.signed.text, posted.manifest, membership, current, now)
-
-
-def _spend(tx: sqlite3.Connection, node: str, posted: Posted, now: int) -> None:
-    today = now // DAY
-    for what, n, most in (("post", 1, PUBLICATIONS_A_DAY), ("bytes", posted.size, BYTES_A_DAY)):
-        row = tx.execute("SELECT n FROM quota WHERE node = ? AND what = ? AND day = ?", (node, what, today)).fetchone()
-        spent = n + (row[0] if row else 0)
-        if spent > most:
-            raise ProtocolError("too-many", field=what, expected=f"at most {most} a day", after=DAY - now % DAY)
-        tx.execute("INSERT OR REPLACE INTO quota (node, day, what, n) VALUES (?, ?, ?, ?)", (node, today, what, spent))
 
 
 def _stage(tx: sqlite3.Connection, posted: Posted, now: int) -> None:

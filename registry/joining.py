@@ -3,6 +3,7 @@
 The registry drafts the admission; only what guarantors sign off the server counts, and they see what they sign.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -11,13 +12,14 @@ import msgspec
 from msgspec import UNSET
 
 from protocol import admissions
+from protocol.contents import NOT_PLAIN
 from protocol.errors import ProtocolError
 from protocol.limits import KIB, ROOT_STEPS_MAX
 from protocol.names import check_node_id
 from protocol.statements import read_routes
 from protocol.strict import b64u_decode, b64u_encode, decode, digest
 from protocol.suite import Suite
-from registry.board import Board, identity, network, relays, roots_after
+from registry.board import Board, identity, network, relays, roots_after, setting
 from registry.invitations import Invited, spend
 from registry.members import protocols
 from schemas.membership import JoinAnswer, JoinRequest, Pending, PendingFile, Wanted
@@ -42,6 +44,8 @@ def prepare_join(raw: bytes, *, net: str, suite: Suite) -> Joining:
     check_node_id(wanted.node, field="node")
     if wanted.ptype not in table("participant_types") or wanted.ptype == "PT-ENTENAZ":
         raise ProtocolError("unknown-code", field="ptype")
+    _check_texts(wanted)
+    _check_powers(wanted)
     if len(set(wanted.caps)) != len(wanted.caps) or len(set(wanted.territory)) != len(wanted.territory):
         raise ProtocolError("bad-shape", field="caps or territory", expected="each once")
     key = suite.verify_key(b64u_decode(request.first, field="first"))
@@ -51,6 +55,21 @@ def prepare_join(raw: bytes, *, net: str, suite: Suite) -> Joining:
     if routes.statement.n != 1:
         raise ProtocolError("bad-shape", field="routes.n", expected="1")
     return Joining(request, digest(_same(request)))
+
+
+def _check_texts(wanted: Wanted) -> None:
+    """Plain text: a guarantor reads it on a terminal before signing, everybody afterwards."""
+    texts = [wanted.name, *msgspec.structs.astuple(wanted.identifiers), wanted.protocol.version]
+    texts += msgspec.structs.astuple(wanted.contact) if wanted.contact is not UNSET else ()
+    if any(isinstance(text, str) and NOT_PLAIN.search(text) for text in texts):
+        raise ProtocolError("bad-shape", field="wanted", expected="plain text")
+
+
+def _check_powers(wanted: Wanted) -> None:
+    """Who may not take in charge by its kind asks for no power over cases (vocabulary participant_types)."""
+    powers = {"take-in-charge", "pua", "pis"} & set(wanted.caps)
+    if powers and table("participant_types")[wanted.ptype]["may_take_in_charge"] == "no":
+        raise ProtocolError("bad-shape", field="caps", expected="none of them for this kind of body", got=min(powers))
 
 
 def _same(request: JoinRequest) -> bytes:
@@ -72,10 +91,12 @@ def join(tx: sqlite3.Connection, board: Board, joining: Joining) -> JoinAnswer:
         tx.execute(keep, (_kept(request), held[0]))
         return JoinAnswer(held[0], held[1])
     _check_protocol(tx, request.wanted)
+    _check_territory(tx, request.wanted)
     _check_relays(tx, joining, board)
     ref = b64u_encode(board.dice.bytes(16))
     invited = spend(tx, request.code, request.wanted.node, ref, now) if request.code is not UNSET else None
     _check_node(tx, request, invited)
+    _check_others(tx, board, request.wanted, invited)
     if invited is None:
         _check_room(tx)
     else:
@@ -100,6 +121,14 @@ def _check_protocol(db: sqlite3.Connection, wanted: Wanted) -> None:
     known = protocols(db)
     if known and wanted.protocol not in known:
         raise ProtocolError("not-found", field="protocol", expected=known[-1].version, got=wanted.protocol.version)
+
+
+def _check_territory(db: sqlite3.Connection, wanted: Wanted) -> None:
+    """Comuni of the network's own vocabulary, else of the bundled one."""
+    own = json.loads(setting(db, "comuni", "[]"))
+    known = {row["istat_code"] for row in own} or table("comuni").keys()
+    if unknown := set(wanted.territory) - known:
+        raise ProtocolError("unknown-code", field="territory", got=min(unknown))
 
 
 def _check_relays(db: sqlite3.Connection, joining: Joining, board: Board) -> None:
@@ -141,6 +170,15 @@ def _with_delegation(wanted: Wanted, invited: Invited | None) -> Wanted:
     if invited is None or invited.delegated_by is None:
         return wanted
     return msgspec.structs.replace(wanted, delegated_by=invited.delegated_by)
+
+
+def _check_others(db: sqlite3.Connection, board: Board, wanted: Wanted, invited: Invited | None) -> None:
+    """Nobody names another member as its delegate or host by its own word alone."""
+    claimed = None if wanted.delegated_by is UNSET else wanted.delegated_by
+    if claimed is not None and (invited is None or invited.delegated_by != claimed):
+        raise ProtocolError("forbidden", field="delegated_by", expected="an invitation by delegation")
+    if wanted.hosted_by is not UNSET:
+        board.membership(db).active(wanted.hosted_by)
 
 
 # -- what became of it

@@ -19,6 +19,7 @@ from protocol.statements import GENERAL_MAX, STATEMENT_MAX, read_chain, read_rou
 from protocol.strict import decode, digest
 from registry.board import Board, Published
 from registry.members import Issued, reissue
+from registry.quota import spend
 from schemas.membership import GeneralText, KeyStatement, RoutesStatement
 
 POST_MAX: Final = 128 * KIB
@@ -103,6 +104,7 @@ def state(tx: sqlite3.Connection, board: Board, stated: Stated) -> StatementAnsw
         stated = _verify(stated.texts, membership, now)
     if not stated.keys and not stated.routes:
         return StatementAnswer(membership.version)
+    spend(tx, stated.node, "statements", 1, now)
     first = membership.member(stated.node).admission.first
     for statement, text in stated.keys:
         _keep_key(tx, statement, text, first, now)

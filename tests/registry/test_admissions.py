@@ -184,6 +184,13 @@ def test_strangers_cannot_fill_the_store(world, monkeypatch):
         ({"protocol": ProtocolVersion("9", "A" * 43)}, "not-found"),
         ({"name": ""}, "bad-shape"),
         ({"node": "bacheca"}, "id-taken"),
+        ({"name": "Comune \x1b[31mdi Tavullia"}, "bad-shape"),
+        ({"name": "Comune \u202eaillavaT"}, "bad-shape"),
+        ({"ptype": "PT-PATRONATO", "caps": ["take-in-charge"]}, "bad-shape"),
+        ({"ptype": "PT-ODV", "caps": ["pua"]}, "bad-shape"),
+        ({"territory": ["999999"]}, "unknown-code"),
+        ({"delegated_by": "comune-pesaro"}, "forbidden"),
+        ({"hosted_by": "nessuno"}, "not-a-member"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused_with_its_code(world, change, code):

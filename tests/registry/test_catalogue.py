@@ -10,7 +10,7 @@ from protocol import jws, publications
 from protocol.errors import ProtocolError
 from protocol.limits import DAY
 from protocol.strict import digest
-from registry import intake
+from registry import intake, quota
 from schemas.catalogue import CataloguePost
 from tests.registry.test_admissions import refused
 from tests.registry.world import Body, World, line, uid
@@ -176,7 +176,7 @@ def test_a_record_that_may_not_be_published_is_refused(world, member, change, co
 
 
 def test_an_expired_day_gives_the_quota_back(world, member, monkeypatch):
-    monkeypatch.setattr(intake, "PUBLICATIONS_A_DAY", 2)
+    monkeypatch.setitem(quota.A_DAY, "publications", 2)
     world.publish(member, [line("Uno")])
     world.publish(member, [line("Due")])
     post = member.catalogue([line("Tre")], world.clock.now())

@@ -8,7 +8,7 @@ from protocol.limits import DAY
 from protocol.statements import sign_key_statement
 from protocol.strict import b64u_encode
 from protocol.suite import S1
-from registry import expiry
+from registry import expiry, quota
 from registry.expiry import LEVELS, Term
 from schemas.membership import KeyStatement, SealingKey
 from tests.registry.test_admissions import refused
@@ -133,6 +133,16 @@ def test_statements_that_cannot_be_are_refused(world, member):
     refused("not-a-member", lambda: world.state(Body(world.net, "nessuno", world.dice).routes(now, 1)))
     low = SealingKey(b64u_encode(bytes(32)), now)
     refused("bad-key", lambda: world.state(member.routes(now, 2, sealing=[low])))
+
+
+def test_statements_are_counted_by_the_day(world, member, monkeypatch):
+    monkeypatch.setitem(quota.A_DAY, "statements", 1)
+    now = world.clock.now()
+    world.state(member.routes(now, 2))
+    world.state(member.routes(now, 2))  # the same again costs nothing
+    refused("too-many", lambda: world.state(member.routes(now, 3)))
+    world.clock.t += DAY
+    assert world.state(member.routes(now, 3)).version == world.members.version
 
 
 def test_what_was_prepared_before_a_suspension_is_checked_again(world, member):
