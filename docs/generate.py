@@ -159,7 +159,7 @@ def _said(kind: shape_of.Type) -> str:
         case shape_of.Metadata():
             return _said(kind.type)
         case shape_of.UnionType():
-            return " or ".join(_said(one) for one in kind.types if not isinstance(one, shape_of.UnsetType))
+            return " or ".join(_said(one) for one in kind.types)
         case shape_of.StrType():
             return _text(kind)
         case shape_of.IntType():
@@ -170,6 +170,14 @@ def _said(kind: shape_of.Type) -> str:
             return f"list of {_said(kind.item_type)}, each once"
         case shape_of.DictType():
             return f"object: {_said(kind.key_type)} → {_said(kind.value_type)}"
+        case shape_of.VarTupleType():
+            return f"list of {_said(kind.item_type)}"
+        case shape_of.TupleType():
+            return ", ".join(_said(one) for one in kind.item_types)
+        case shape_of.NamedTupleType():
+            return kind.cls.__name__ + ": [" + ", ".join(_said(one.type) for one in kind.fields) + "]"
+        case shape_of.NoneType():
+            return "null"
         case shape_of.StructType():
             return kind.cls.__name__
         case shape_of.LiteralType():
@@ -198,10 +206,18 @@ def _struct(name: str) -> type[msgspec.Struct]:
     for module in MODULES:
         if isinstance(found := getattr(module, name, None), type) and issubclass(found, msgspec.Struct):
             return found
-    from node.mailbox import handlers
-    from registry import statements
+    return _inner_struct(name)
 
-    found = getattr(handlers, name, None) or getattr(statements, name)
+
+def _inner_struct(name: str) -> type[msgspec.Struct]:
+    """Shapes that stand beside the code which alone uses them."""
+    from node.mailbox import handlers
+    from node.map import query, search, wording
+    from registry import statements
+    from registry.handlers import doctor
+
+    modules_ = (handlers, statements, doctor, query, search, wording)
+    found = next(found for module in modules_ if (found := getattr(module, name, None)) is not None)
     assert isinstance(found, type)
     assert issubclass(found, msgspec.Struct)
     return found
