@@ -3,7 +3,6 @@
 The registry drafts the admission; only what guarantors sign off the server counts, and they see what they sign.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -19,7 +18,7 @@ from protocol.names import check_node_id
 from protocol.statements import read_routes
 from protocol.strict import b64u_decode, b64u_encode, decode, digest
 from protocol.suite import Suite
-from registry.board import Board, identity, network, relays, roots_after, setting
+from registry.board import Board, identity, network, relays, roots_after
 from registry.invitations import Invited, spend
 from registry.members import protocols
 from schemas.membership import JoinAnswer, JoinRequest, Pending, PendingFile, Wanted
@@ -91,7 +90,6 @@ def join(tx: sqlite3.Connection, board: Board, joining: Joining) -> JoinAnswer:
         tx.execute(keep, (_kept(request), held[0]))
         return JoinAnswer(held[0], held[1])
     _check_protocol(tx, request.wanted)
-    _check_territory(tx, request.wanted)
     _check_relays(tx, joining, board)
     ref = b64u_encode(board.dice.bytes(16))
     invited = spend(tx, request.code, request.wanted.node, ref, now) if request.code is not UNSET else None
@@ -121,14 +119,6 @@ def _check_protocol(db: sqlite3.Connection, wanted: Wanted) -> None:
     known = protocols(db)
     if known and wanted.protocol not in known:
         raise ProtocolError("not-found", field="protocol", expected=known[-1].version, got=wanted.protocol.version)
-
-
-def _check_territory(db: sqlite3.Connection, wanted: Wanted) -> None:
-    """Comuni of the network's own vocabulary, else of the bundled one."""
-    own = json.loads(setting(db, "comuni", "[]"))
-    known = {row["istat_code"] for row in own} or table("comuni").keys()
-    if unknown := set(wanted.territory) - known:
-        raise ProtocolError("unknown-code", field="territory", got=min(unknown))
 
 
 def _check_relays(db: sqlite3.Connection, joining: Joining, board: Board) -> None:

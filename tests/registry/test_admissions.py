@@ -188,7 +188,7 @@ def test_strangers_cannot_fill_the_store(world, monkeypatch):
         ({"name": "Comune \u202eaillavaT"}, "bad-shape"),
         ({"ptype": "PT-PATRONATO", "caps": ["take-in-charge"]}, "bad-shape"),
         ({"ptype": "PT-ODV", "caps": ["pua"]}, "bad-shape"),
-        ({"territory": ["999999"]}, "unknown-code"),
+        ({"territory": ["Tavullia"]}, "bad-shape"),
         ({"delegated_by": "comune-pesaro"}, "forbidden"),
         ({"hosted_by": "nessuno"}, "not-a-member"),
     ],
