@@ -1,5 +1,6 @@
 """Real nodes made by the command line, with a real membership in their stores; what the shell carries, by hand."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -22,19 +23,25 @@ from tests.protocol.network import T0, Network
 
 SHEETS = Path(__file__).parents[2] / "deploy" / "sample" / "per_ente"
 NOON = T0 + 600  # a Saturday, twenty past twelve in Italy
-BODIES = {
-    "comune-pesaro": {"name": "Comune di Pesaro", "territory": ["041044"], "caps": ["take-in-charge", "pis"]},
-    "comune-tavullia": {"name": "Comune di Tavullia", "territory": ["041065"], "caps": ["take-in-charge"]},
-    "comune-montelabbate": {"name": "Comune di Montelabbate", "territory": ["041036"], "caps": ["take-in-charge"]},
-    "distretto": {
-        "name": "Distretto Sanitario di Pesaro (esempio)",
-        "territory": ["041044"],
-        "caps": ["take-in-charge", "pua"],
-        "ptype": "PT-DISTRETTO",
-    },
-    "ts-dispensa": {"name": "La Dispensa d'Esempio APS", "territory": ["041044"], "ptype": "PT-APS"},
-    "ts-onda": {"name": "Cooperativa Sociale Onda d'Esempio", "territory": ["041044"], "ptype": "PT-COOP"},
-}
+CAPS = {"comune-pesaro": ["pis"], "distretto": ["pua"]}
+
+
+def bodies():
+    """The nineteen bodies of Ambito 1, as their sample list has them."""
+    rows = csv.DictReader((SHEETS.parent / "nodi_ESEMPIO.csv").read_text("utf-8").splitlines())
+    return {
+        row["node_id"]: {
+            "name": row["ente"],
+            "ptype": row["participant_type"],
+            "territory": [row["comune_istat"]],
+            "caps": CAPS.get(row["node_id"], [])
+            + (["take-in-charge"] if row["participant_type"] in ("PT-COMUNE", "PT-DISTRETTO") else []),
+        }
+        for row in rows
+    }
+
+
+BODIES = bodies()
 
 
 class Clock:
@@ -113,10 +120,10 @@ class Town:
     def __getitem__(self, name):
         return self.nodes[name]
 
-    def post(self):
-        """Everything signed goes to the board and from there to every replica."""
+    def post(self, *replicas):
+        """Everything signed goes to the board and from there to every replica, or to the named ones."""
         events = [event for node in self.nodes.values() for event in node.store(self._take)]
-        for node in self.nodes.values():
+        for node in [self.nodes[name] for name in replicas or self.nodes]:
             node.store(lambda tx, body: [tables.apply(tx, event) for event in events])
         return len(events)
 
