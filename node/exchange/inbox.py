@@ -228,9 +228,9 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
 
 
 def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -> _Answer | None:
-    for answer in batch.known.values():
-        if answer.jti == jti and answer in batch.acks.get(sender, ()):
-            return answer
+    said = [answer for answer in batch.acks.get(sender, ()) if answer.jti == jti and answer.prob != "jti-reuse"]
+    if said:  # what this batch has come to say of it, a gap closed meanwhile included
+        return said[-1]
     row = tx.execute(
         "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ?"
         " ORDER BY prob IS 'jti-reuse' LIMIT 1",
