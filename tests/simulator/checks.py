@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from node.cases import views
 from node.exchange.log import LegRow, leg_row, logs
+from node.map import follow
+from node.map.fold import View
+from node.map.ndjson import map_lines
+from node.map.tables import SqliteMap
 from protocol.errors import ProtocolError
 from protocol.receipts import RANK, read_receipt
 from protocol.referral import Event, effective, fold, has_gap, history
+from tests.simulator.follower import rebuild
 from tests.simulator.kernel import Violation
 from tests.simulator.people import CANARY
 from tests.simulator.shell import Node
@@ -36,6 +41,7 @@ def everything(world: "World") -> None:
     both_ends_agree(world, stores)
     queue_is_total(world, stores)
     suspension_holds(world)
+    one_map(world)
     sealed_stays_sealed(world)
 
 
@@ -67,7 +73,7 @@ def acknowledged_is_held(world: "World", held: Held) -> None:
         row = held.inbox.get(acked.mid)
         if row is None or RANK[row[3]] < RANK[acked.k]:
             raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
-        if acked.k == "processed" and row[3] == "processed" and row[2] not in held.by_jti:
+        if acked.k == "processed" and acked.mid in world.history.sent and row[2] not in held.by_jti:
             raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
 
 
@@ -100,7 +106,7 @@ def delivered_has_receipts(world: "World", held: Held) -> None:
     now = held.node.clock.now() + 400
     for peer, raw in held.db.execute("SELECT peer, raw FROM receipt WHERE own = 0"):
         try:
-            receipt = read_receipt(raw, world.board.membership, net=world.founders.net, me=held.name, now=now).receipt
+            receipt = read_receipt(raw, world.board.membership, net=world.board.net, me=held.name, now=now).receipt
         except ProtocolError as problem:
             raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
         for ack in receipt.acks:
@@ -210,6 +216,45 @@ def on_the_way(world: "World") -> list[str]:
             if not excused(world, node.name, dest):
                 found.append(f"{node.name} → {dest} {leg} {jti}")
     return found
+
+
+def behind(world: "World") -> list[str]:
+    """Copies of the log that are not at its head yet, and publications still on their way."""
+    db = world.board.store._conn
+    size = world.board.engine.log_page(db, 0).size
+    late = [
+        f"{node.name} follows"
+        for node in world.nodes
+        if follow.held(node.reader).edge.size < size
+        or node.membership.version < world.board.membership.version
+        or next(follow.wanted(node.reader, node.membership), None) is not None
+    ]
+    return late + [f"{name} publishes" for name, one in world.publishers.items() if one.waiting is not None]
+
+
+def one_map(world: "World") -> None:
+    """I8: registry, every replica and a rebuild from zero give the same bytes, in both views. I7: one log for all."""
+    board_db = world.board.store._conn
+    fresh = rebuild(board_db, world)
+    note = follow.held(fresh).note
+    for view in ("public", "members"):
+        wanted = map_bytes(board_db, view)
+        if map_bytes(fresh, view) != wanted:
+            raise Violation("I8-rebuild-differs", view)
+        for node in world.nodes:
+            if map_bytes(node.reader, view) != wanted:
+                raise Violation("I8-replica-differs", f"{node.name} {view}")
+    for node in world.nodes:
+        if follow.held(node.reader).note != note or follow.proofs(node.reader):
+            raise Violation("I7-heads-differ", node.name)
+        if follow.compare_head(node.reader, note, node.trust.root) != "same":
+            raise Violation("I7-heads-differ", node.name)
+    fresh.close()
+
+
+def map_bytes(db: sqlite3.Connection, view: View) -> bytes:
+    """GET /v1/map.ndjson."""
+    return b"".join(map_lines(SqliteMap(db).entries(), view))
 
 
 def suspension_holds(world: "World") -> None:

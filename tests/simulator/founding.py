@@ -1,32 +1,30 @@
-"""The network's papers: a root, admissions, routes statements, members documents, made with the protocol's own writers.
+"""What members and guarantors write off the server: wanted entries, routes statements, catalogues. No store, no time."""
 
-The registry's engine keeps them in a running world; this is what guarantors and members do off the server.
-"""
-
+import uuid
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
-from protocol import admissions
-from protocol.roots import sign_root
+from protocol.publications import make_publication, record_line
 from protocol.statements import sign_routes
 from protocol.strict import b64u_encode, digest
-from protocol.suite import SigningKey, Suite
+from protocol.suite import SigningKey
+from schemas.catalogue import CataloguePost, Visibility
 from schemas.membership import (
     Capability,
-    Guarantor,
-    Pinned,
-    Policy,
+    JoinRequest,
     ProtocolVersion,
-    Root,
     RoutesStatement,
     SealingKey,
     Wanted,
 )
+from schemas.records import Organization, Service
 
 REGISTRY: Final = "bacheca"
-PAPER: Final = ProtocolVersion("1", digest(b"protocollo d'intesa"))
-PLACES: Final = ("041044", "041065", "041066", "041034", "041070", "041029", "041051", "041036")
+PROTOCOLLO: Final = b"Protocollo d'intesa, versione 1\n"
+PAPER: Final = ProtocolVersion("1", digest(PROTOCOLLO))
+PLACES: Final = ("041044", "041065", "041036", "041068", "041019", "041020", "041027", "041056")
 CAPS: Final[tuple[tuple[str, list[Capability]], ...]] = (
     ("PT-DISTRETTO", ["take-in-charge", "pua"]),
     ("PT-COMUNE", ["take-in-charge"]),
@@ -37,6 +35,7 @@ CAPS: Final[tuple[tuple[str, list[Capability]], ...]] = (
     ("PT-COMUNE", ["take-in-charge"]),
     ("PT-COMUNE", ["take-in-charge"]),
 )
+HALF_A_YEAR: Final = 180 * 86_400
 
 
 def url_of(name: str) -> str:
@@ -44,44 +43,66 @@ def url_of(name: str) -> str:
     return f"https://{name}.example"
 
 
-class Founders:
-    """Two guarantors and the registry's two keys."""
+def wanted(name: str, number: int) -> Wanted:
+    """The entry body number `number` asks for."""
+    ptype, caps = CAPS[number % len(CAPS)]
+    place = PLACES[number % len(PLACES)]
+    return Wanted(node=name, name=f"Ente {name}", ptype=ptype, caps=caps, territory=[place], protocol=PAPER)
 
-    def __init__(self, suite: Suite, seeds: list[bytes], now: int) -> None:
-        self.suite = suite
-        self.guarantors = [suite.signing_key(seed) for seed in seeds[:2]]
-        self.online_seed, self.log_seed = seeds[2:4]
-        self.online, self.log = suite.signing_key(seeds[2]), suite.signing_key(seeds[3])
-        root = Root(
-            v=1, n=1, name="Ambito simulato", threshold=2, admission_threshold=1,
-            guarantors=[Guarantor(b64u_encode(key.public), f"Garante {i}") for i, key in enumerate(self.guarantors)],
-            online=Pinned(b64u_encode(self.online.public)), log=Pinned(b64u_encode(self.log.public)), pilot=False,
-            policy=Policy(), iat=now, exp=now + 390 * 86_400,
-        )  # fmt: skip
-        self.root_1 = sign_root(root, self.guarantors)
-        self.net = digest(msgspec.json.encode(root))
 
-    def wanted(self, name: str, number: int) -> Wanted:
-        """The entry body number `number` asks for."""
-        ptype, caps = CAPS[number % len(CAPS)]
-        return Wanted(
-            node=name, name=f"Ente {name}", ptype=ptype, caps=caps, territory=[PLACES[number % len(PLACES)]],
-            protocol=PAPER,
-        )  # fmt: skip
-
-    def admit(self, wanted: Wanted, first: SigningKey, now: int) -> str:
-        """One guarantor's signature is the threshold here."""
-        payload = admissions.draft(wanted, net=self.net, first=b64u_encode(first.public), seq=1, now=now)
-        return admissions.sign(payload, self.guarantors[:1])
+def join_request(entry: Wanted, first: SigningKey, routes_text: str, code: str | object) -> bytes:
+    """POST /v1/join."""
+    known = code if isinstance(code, str) else UNSET
+    return msgspec.json.encode(
+        JoinRequest(wanted=entry, first=b64u_encode(first.public), routes=routes_text, code=known)
+    )
 
 
 def routes(
-    net: str, name: str, signer: SigningKey, *, n: int, now: int, urls: list[str], relays: list[str],
-    sealing: list[tuple[bytes, int]],
-) -> str:  # fmt: skip
-    """A member's own statement; `sealing`: (raw public key, from), the newest valid one is sealed to."""
+    net: str, name: str, signer: SigningKey, *, n: int, now: int, urls: list[str], relays: list[str], sealing: bytes
+) -> str:
+    """A member's own statement, in force at once, with one sealing key."""
     statement = RoutesStatement(
-        net=net, node=name, n=n, since=now, urls=urls, relays=relays, iat=now,
-        sealing=[SealingKey(b64u_encode(raw), since) for raw, since in sealing],
-    )  # fmt: skip
+        net=net,
+        node=name,
+        n=n,
+        since=now,
+        urls=urls,
+        relays=relays,
+        iat=now,
+        sealing=[SealingKey(b64u_encode(sealing), now)],
+    )
     return sign_routes(statement, signer)
+
+
+def catalogue(
+    net: str,
+    name: str,
+    signer: SigningKey,
+    *,
+    vis: Visibility,
+    rev: int,
+    prev: str,
+    now: int,
+    numbers: list[int],
+    salt: bytes,
+) -> CataloguePost:
+    """The next snapshot: one service for each number; what changes with the revision is the description."""
+    organization = Organization(id=_uid(name), name=name, description="Ente simulato")
+    extra = {"salt": b64u_encode(salt)} if vis == "network" else {}
+    lines = [
+        record_line(
+            Service(
+                id=_uid(name, vis, str(number)), name=f"Sportello {number}", status="active", organization=organization,
+                description=f"Descrizione {number % 3} {rev if number % 2 else ''}", **extra,
+            )
+        )
+        for number in numbers
+    ]  # fmt: skip
+    return make_publication(
+        lines, signer, net=net, node=name, vis=vis, rev=rev, prev=prev, at=now, exp=now + HALF_A_YEAR
+    )
+
+
+def _uid(*parts: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))

@@ -40,6 +40,8 @@ class SimClock:
 class Host:
     """One process. `life` grows at each restart; what an earlier life left in the air comes to nothing."""
 
+    left_behind: tuple[str, ...] = ("", "-wal", ".lock")
+
     def __init__(
         self, name: str, kernel: Kernel, network: Network, home: Path, migrations: Sequence[Migration]
     ) -> None:
@@ -83,7 +85,7 @@ class Host:
         self.life += 1
         new = self._path()
         new.parent.mkdir(parents=True)
-        for suffix in ("", "-wal", ".lock"):
+        for suffix in self.left_behind:
             source = old.with_name(old.name + suffix)
             if source.exists():
                 shutil.copyfile(source, new.with_name(new.name + suffix))

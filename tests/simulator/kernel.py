@@ -15,6 +15,7 @@ from schemas.wire import Item
 from tests.simulator.plan import Plan
 
 TIMEOUT_MS: Final = 30_000
+EVENTS_MAX: Final = 400_000  # ordinary worlds have 10,000 to 60,000: more means that somebody is spinning
 Act = Callable[[], None]
 
 
@@ -68,6 +69,8 @@ class Kernel:
         while self._heap and self._heap[0][0] <= end:
             self.now, _, act = heapq.heappop(self._heap)
             self.events += 1
+            if self.events > EVENTS_MAX:
+                raise Violation("I14-busy-loop", f"more than {EVENTS_MAX} events")
             act()
         self.now = end
 

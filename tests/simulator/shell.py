@@ -18,6 +18,8 @@ from node.exchange import delivery
 from node.exchange.delivery import Parcel
 from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
+from node.map import follow
+from node.map.tables import map_migrations
 from node.runtime import trust
 from node.runtime.keystore import MemoryKeystore
 from node.runtime.store import Outcome, open_reader
@@ -26,6 +28,8 @@ from protocol.members import Membership
 from protocol.strict import b64u_decode
 from protocol.suite import Suite
 from schemas.wire import DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage, Receipt
+from tests.simulator.board import Board
+from tests.simulator.follower import Follower
 from tests.simulator.history import Acked, History, Sent
 from tests.simulator.host import Host
 from tests.simulator.kernel import Answer, Kernel, Network, Violation
@@ -53,6 +57,7 @@ class Directory:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.mailboxes: dict[str, Mailbox] = {}
+        self.board: Board
         self.members: dict[str, tuple[Host, Callable[[int, Answer], None]]] = {}
 
 
@@ -79,7 +84,9 @@ class Node(Host):
         self.history = history
         self.ctx: Context
         self.exchange: Exchange
-        super().__init__(name, kernel, network, home, (*ENGINE, *trust.MIGRATIONS))
+        super().__init__(
+            name, kernel, network, home, (*ENGINE, *trust.MIGRATIONS, *map_migrations(), *follow.MIGRATIONS)
+        )
 
     # -- lives
 
@@ -106,6 +113,7 @@ class Node(Host):
         self.positions: dict[str, str] = {}
         self._wake_at = -1
         self._refreshing = False
+        self.follower = Follower(self, self.directory.board)
         self.every(POLL_EVERY, self.poll_all)
         self.every(REFRESH_EVERY, self.refresh)
         self.every(TICK_EVERY, self.tick)
@@ -392,6 +400,7 @@ class Node(Host):
         if abs(offset - int(setting(self.reader, "clock_offset", "0"))) > 30:
             self.submit(lambda tx: set_setting(tx, "clock_offset", str(offset)))
         if raw is None:
+            self.follower.round()
             return
         try:
             fresh = trust.advance(self.trust, members=raw, now=now)
@@ -410,6 +419,7 @@ class Node(Host):
         self.ctx.adopt(fresh.membership)
         self.kernel.note(self.name, "adopts members", fresh.membership.version)
         self.tick()
+        self.follower.round()
 
     def serve_members(self, have: int, reply: Answer) -> None:
         """GET /v1/members at a relay: the document proves itself."""

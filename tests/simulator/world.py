@@ -26,7 +26,8 @@ from schemas.wire import Ack, Item, Receipt
 from tests.simulator import checks
 from tests.simulator.board import Board
 from tests.simulator.fake_suite import FAKE
-from tests.simulator.founding import REGISTRY, Founders, routes, url_of
+from tests.simulator.follower import Publisher
+from tests.simulator.founding import REGISTRY, routes, url_of, wanted
 from tests.simulator.history import History
 from tests.simulator.host import EPOCH_S, Host, seed_of
 from tests.simulator.kernel import Kernel, Network, Trace, Violation
@@ -75,11 +76,14 @@ class World:
         self.directory = Directory()
         self.dice = random.Random(f"world {plan.seed}")
         self.suite = S1 if plan.real else FAKE
-        dice = SeededDice(seed_of(plan.seed, "founders"))
-        self.founders = Founders(self.suite, [dice.bytes(32) for _ in range(4)], EPOCH_S - 3600)
-        self.board = Board(self.kernel, self.network, home, self.founders, self.history, self._members_changed)
+        self.board = Board(
+            self.kernel, self.network, home, suite=self.suite, history=self.history, changed=self._members_changed
+        )
+        self.directory.board = self.board
+        self.board.found([NAMES[0]])
         self.nodes = [self._node(home, i, name) for i, name in enumerate(NAMES[: plan.nodes])]
         self.people = People(plan.seed, self.nodes)
+        self.publishers: dict[str, Publisher] = {}
         self.route_number = dict.fromkeys(NAMES, 1)
         self.suspended = ""
         self._found()
@@ -93,7 +97,7 @@ class World:
         keystore.add_signing(signing, self.suite.signing_key(signing).kid, EPOCH_S)
         keystore.add_sealing(sealing, self.suite.sealing_key(sealing).kid, EPOCH_S)
         return Node(
-            name, self.kernel, self.network, home, suite=self.suite, keystore=keystore, net=self.founders.net,
+            name, self.kernel, self.network, home, suite=self.suite, keystore=keystore, net=self.board.net,
             directory=self.directory, history=self.history,
         )  # fmt: skip
 
@@ -101,23 +105,21 @@ class World:
         """Admissions by guarantors, routes by members, the second relay at the first member."""
         self.direct = [node.name for node in self.nodes[: self.plan.direct]]
         self.relay = self.nodes[0]
-        self.board.relays = [self.relay.name]
         self.boxes = {node.name: self._mailboxes_of(node) for node in self.nodes}
         for number, node in enumerate(self.nodes):
             signer = self.suite.signing_key(node.keystore.signing_seed()[1])
-            admission = self.founders.admit(self.founders.wanted(node.name, number), signer, EPOCH_S - 60)
-            self.board.admit(node.name, admission, self._routes(node, 1))
-        self.board.publish()
+            self.board.admit(wanted(node.name, number), signer, self._routes(node, 1))
+            self.publishers[node.name] = Publisher(node, self.board)
         self.directory.members[REGISTRY] = (self.board, self.board.serve_members)
         self.directory.members[self.relay.name] = (self.relay, self.relay.serve_members)
         for host, membership in (
             (self.board, lambda: self.board.membership),
             (self.relay, lambda: self.relay.membership),
         ):
-            self.directory.mailboxes[host.name] = Mailbox(host, self.founders.net, membership, self._wake, self.history)
+            self.directory.mailboxes[host.name] = Mailbox(host, self.board.net, membership, self._wake, self.history)
         for node in self.nodes:
             self.directory.nodes[node.name] = node
-            node.enter(self.founders.root_1, self.board.membership.raw)
+            node.enter(self.board.root_1, self.board.membership.raw)
             self.people.hire(node)
 
     def _mailboxes_of(self, node: Node) -> list[str]:
@@ -128,11 +130,11 @@ class World:
 
     def _routes(self, node: Node, n: int) -> str:
         now = self.kernel.now // 1000 + EPOCH_S
-        keys = [self.suite.sealing_key(seed) for _, seed, _ in node.keystore.sealing_seeds()]
+        newest = self.suite.sealing_key(node.keystore.sealing_seeds()[-1 if n > 1 else 0][1])
         return routes(
-            self.founders.net, node.name, self.suite.signing_key(node.keystore.signing_seed()[1]), n=n, now=now,
+            self.board.net, node.name, self.suite.signing_key(node.keystore.signing_seed()[1]), n=n, now=now,
             urls=[url_of(node.name)] if node.name in self.direct else [], relays=self.boxes[node.name],
-            sealing=[(key.public, now - i) for i, key in enumerate(keys[:1])],
+            sealing=newest.public,
         )  # fmt: skip
 
     # -- wake-ups
@@ -160,7 +162,6 @@ class World:
         """Work, heal, wait; then everything is looked at."""
         self._schedule_work()
         self._schedule_faults()
-        self.kernel.at(24 * HOUR_MS, self._daily)
         self.kernel.run_until(self.plan.span)
         self.heal()
         quiet = self._settle()
@@ -174,11 +175,6 @@ class World:
     def hosts(self) -> list[Host]:
         return [self.board, *self.nodes]
 
-    def _daily(self) -> None:
-        if self.board.up:
-            self.board.publish()
-        self.kernel.after(24 * HOUR_MS, self._daily)
-
     def _schedule_work(self) -> None:
         span = self.plan.span
         for _ in range(self.plan.referrals):
@@ -187,15 +183,20 @@ class World:
         for _ in range(self.plan.acts):
             node = self.dice.choice(self.nodes)
             self.kernel.at(self.dice.randrange(span // 50, span), lambda node=node: self.people.act(node))
+        for _ in range(self.dice.randint(2, 8)):
+            publisher = self.publishers[self.dice.choice(self.nodes).name]
+            numbers = sorted(self.dice.sample(range(6), self.dice.randint(0, 4)))
+            vis = self.dice.choice(("public", "public", "network"))
+            self.kernel.at(self.dice.randrange(span * 9 // 10), partial(publisher.publish, vis, numbers))
 
     def _settle(self) -> int:
         """Virtual time until nothing is on its way any more."""
         start = self.kernel.now
         while self.kernel.now < start + LIVENESS:
             self.kernel.run_until(self.kernel.now + CHECK_EVERY)
-            if not checks.on_the_way(self):
+            if not checks.on_the_way(self) and not checks.behind(self):
                 return self.kernel.now - start
-        raise Violation("I4-never-quiet", "; ".join(checks.on_the_way(self)[:5]))
+        raise Violation("I4-never-quiet", "; ".join([*checks.on_the_way(self), *checks.behind(self)][:5]))
 
     def _insist(self) -> None:
         """A suspended member's program that goes on posting to every relay, whatever it was told."""
@@ -213,12 +214,12 @@ class World:
         """A sound envelope outside any referral."""
         now = EPOCH_S + self.kernel.now // 1000
         dice = SeededDice(seed_of(self.plan.seed, node.name, to.name, jti))
-        body = msgspec.json.encode(HeadBody(net=self.founders.net, sender=node.name, to=to.name, jti=jti, note="-"))
+        body = msgspec.json.encode(HeadBody(net=self.board.net, sender=node.name, to=to.name, jti=jti, note="-"))
         recipient = self.board.membership.members[to.name].sealing_at(now)
         assert recipient is not None
         made = make_envelope(
             suite=self.suite, signing_key=self.suite.signing_key(node.keystore.signing_seed()[1]), recipient=recipient,
-            net=self.founders.net, jti=jti, sender=node.name, to=to.name, iat=now, ch=Channel(1, 1),
+            net=self.board.net, jti=jti, sender=node.name, to=to.name, iat=now, ch=Channel(1, 1),
             mv=self.board.membership.version, salt=dice.bytes(32), body=body, ephemeral_seed=dice.bytes(32),
             nonce=dice.bytes(12),
         )  # fmt: skip
@@ -288,22 +289,29 @@ class World:
             self.kernel.at(when, partial(self._rotate, dice.choice(self.nodes), dice.random() < 0.5))
 
     def _rotate(self, node: Node, destroy: bool) -> None:
-        """A new sealing key; the old one may be destroyed while mail is still sealed to it."""
-        if not node.up or not self.board.up or node.name in self.history.suspended_at:
+        """A new sealing key; once it is published the old one goes, though mail may still be sealed to it."""
+        if not node.up or node.name == self.suspended or len(node.keystore.sealing_seeds()) > 1:
             return
         seed = SeededDice(seed_of(self.plan.seed, node.name, "rotation", self.kernel.now)).bytes(32)
-        new = self.suite.sealing_key(seed)
-        old = node.keystore.sealing_seeds()[0][0]
-        node.keystore.add_sealing(seed, new.kid, node.clock.now())
-        node.keystore.retire(old)
-        if destroy:
-            for kid, _, state in node.keystore.sealing_seeds():
-                if state == "old":
-                    node.keystore.destroy(kid)
+        node.keystore.add_sealing(seed, self.suite.sealing_key(seed).kid, node.clock.now())
         node.ctx.reload_keys()
         self.route_number[node.name] += 1
-        self.kernel.note(node.name, "rotates", destroy)
-        self.board.state_routes(node.name, self._routes(node, self.route_number[node.name]))
+        self._state(node, self._routes(node, self.route_number[node.name]), destroy)
+
+    def _state(self, node: Node, text: str, destroy: bool) -> None:
+        """Posted until the node sees it in force."""
+        stated = node.membership.members[node.name].routes if node.up else None
+        if stated is not None and stated.text == text:
+            old = node.keystore.sealing_seeds()[0][0]
+            node.keystore.retire(old)
+            if destroy:
+                node.keystore.destroy(old)
+            node.ctx.reload_keys()
+            self.kernel.note(node.name, "rotated", destroy)
+            return
+        if node.up:
+            self.network.call(node, self.board, lambda reply: self.board.statement(text, reply), lambda answer: None)
+        self.kernel.after(HOUR_MS // 2, lambda: self._state(node, text, destroy))
 
     def _fault_suspension(self, dice: random.Random) -> None:
         if len(self.nodes) < 4:
@@ -312,9 +320,6 @@ class World:
         self.kernel.at(dice.randrange(self.plan.span // 4, self.plan.span * 3 // 4), lambda: self._suspend(node))
 
     def _suspend(self, node: Node) -> None:
-        if not self.board.up:
-            self.kernel.after(HOUR_MS, lambda: self._suspend(node))
-            return
         self.kernel.note(node.name, "is suspended")
         self.suspended = node.name
         self.board.suspend(node.name)
@@ -334,7 +339,7 @@ class World:
             return
         now = EPOCH_S + self.kernel.now // 1000
         receipt = Receipt(
-            net=self.founders.net,
+            net=self.board.net,
             sender=seen.dest,
             to=seen.sender,
             at=now,
