@@ -14,7 +14,7 @@ from msgspec import Struct
 from node import requests as ask
 from node.cli_kit import InFile, ItalianCommand, Session, Whole, as_option, pass_session, which_options
 from node.runtime import terminal
-from node.runtime.wording import say
+from node.runtime.wording import say, what_happened, what_to_do
 from protocol.errors import ProtocolError
 
 CONFIG_NAME: Final = "raccordo.toml"
@@ -256,6 +256,9 @@ STATES: Final = {
 def entries(session: Session, words: tuple[str, ...], stale: bool) -> None:
     """Le voci del proprio catalogo, con ciò che manca e da quanto non sono verificate."""
     session.show(session.call("entries", ask.Entries(words=" ".join(words), stale=stale)), _Entries, _entries)
+    if not session.json:
+        chains = msgspec.json.decode(session.call("chains", ask.Nothing()), type=list[_Chain])
+        terminal.show("\n".join(map(_chain, chains)) or "Mai pubblicato: «publish».")
 
 
 def _entries(found: _Entries) -> str:
@@ -394,8 +397,6 @@ def publish(session: Session, as_: str | None) -> None:
 
 
 def _publication(answer: _Publication) -> str:
-    from node.runtime.wording import what_happened
-
     lines: list[str] = []
     for one in answer.signed:
         name = CHAINS[one.vis]
@@ -405,10 +406,14 @@ def _publication(answer: _Publication) -> str:
         elif one.rev:
             lines.append(f"{name}: nulla è cambiato dall'edizione {one.rev}.")
         lines += [f"  Lasciata fuori: {bad.name} – {what_happened(bad.code)} {bad.field or ''}" for bad in one.faulty]
-    for chain in answer.chains:
-        refused = f" – {what_happened(chain.code)}" if chain.code else ""
-        lines.append(f"{CHAINS[chain.vis]}: {POSTED[chain.state]}{refused}.")
+    lines += [_chain(chain) for chain in answer.chains]
     return "\n".join(lines) or "Il catalogo è vuoto: importare prima un foglio."
+
+
+def _chain(chain: _Chain) -> str:
+    """How the newest edition of a chain stands; a refusal with what to do about it."""
+    text = f"{CHAINS[chain.vis]}, edizione {chain.rev}: {POSTED[chain.state]}."
+    return f"{text} {what_happened(chain.code)} {what_to_do(chain.code)}" if chain.code else text
 
 
 COMMANDS: Final = (import_, entries, confirm, notice, withdraw, publish)

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from node.catalogue import publishing
 from tests.cli.town import SHEETS, Node, Town, run, sheet
 
 OUTCOMES = {"imported", "imported_with_warnings", "skipped_title", "skipped_empty", "skipped_note", "rejected"}
@@ -160,3 +161,14 @@ def test_rights_are_checked_when_somebody_acts_as_an_operator(tmp_path):
     node("operators", "disable", "CO", "--as", "CO")
     assert "unknown-operator" in node("publish", "--as", "CO", ok=False).stderr
     assert [one["active"] for one in node.json("operators", "list")] == [False, True, True]
+
+
+def test_a_refusal_of_the_registry_is_shown_with_what_to_do(tmp_path):
+    node = Town(tmp_path, "ts-dispensa")["ts-dispensa"]
+    assert "Mai pubblicato" in node("entries").stdout
+    node("import", sheet("ts-dispensa"))
+    node("publish")
+    node.store(lambda tx, body: publishing.refused(tx, "public", 1, "catalogue-id-not-yours", "id"))
+    shown = node("entries").stdout
+    assert "edizione 1: RIFIUTATA" in shown and "identificativo di un altro ente" in shown
+    assert "edizione 1, 2 voci" in node("publish").stdout
