@@ -295,3 +295,24 @@ def test_commands_reach_the_running_process(shell):
         _, said = process.communicate(timeout=20)
     assert process.returncode == 0 and "RETE PILOTA" in said
     assert not (shell.path / "bacheca" / "local.json").exists()
+
+
+@pytest.mark.feature("F004-12")
+def test_members_lists_each_body_with_its_state_protocollo_and_what_ends(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
+    for node in ("comune-pesaro", "comune-gradara"):
+        shell.run("invite", node, "--out", f"{node}.json")
+        post_join(shell, request(shell, shell.path / f"{node}.json", node))
+    approve(shell)
+    (shell.path / "nuovo.pdf").write_bytes(b"%PDF versione due")
+    shell.run("protocols", "--add", "nuovo.pdf", "--version", "2")
+    shell.run("suspend", "comune-gradara")
+    held = shell.json("members")
+    assert {row["node"]: (row["status"], row["outdated"]) for row in held["members"]} == {
+        "comune-pesaro": ("active", True), "comune-gradara": ("suspended", True),
+    }  # fmt: skip
+    shown = shell.run("members").stdout
+    assert "sospeso" in shown and "ATTENZIONE: comune-pesaro ha accettato il protocollo 1" in shown
+    assert all(len(text) <= 80 for text in shown.splitlines() if not text.startswith("ATTENZIONE"))
+    shell.run("end", "comune-gradara")
+    assert shell.json("members")["members"][0]["status"] == "ended"
