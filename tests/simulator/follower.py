@@ -32,6 +32,7 @@ class Follower:
         self.node = node
         self.board = board
         self.busy = False
+        self.settled = 0  # the members version that was last found in the log
 
     def round(self) -> None:
         """Ask for what comes after our copy."""
@@ -58,18 +59,24 @@ class Follower:
             self.busy = False
             return
         if not page.leaves:
-            self._settle()
+            if self.settled == node.membership.version:
+                self._fetch()
+            else:
+                self._settle()
             return
         node.submit(lambda tx: follow.apply_page(tx, page), lambda outcome: self._settle())
 
     def _settle(self) -> None:
         membership = self.node.membership
-        self.node.submit(lambda tx: follow.settle(tx, membership), self._settled)
+        self.node.submit(
+            lambda tx: follow.settle(tx, membership), lambda outcome: self._settled(membership.version, outcome)
+        )
 
-    def _settled(self, outcome: Outcome[Any]) -> None:
+    def _settled(self, version: int, outcome: Outcome[Any]) -> None:
         self.node.sound(outcome)
         if isinstance(outcome.error, ProtocolError):
             raise Violation("I7-members-fork", f"{self.node.name}: {outcome.error}")
+        self.settled = version
         self._fetch()
 
     def _fetch(self) -> None:

@@ -14,7 +14,7 @@ from node.runtime.dice import SeededDice
 from node.runtime.migrations import Migration
 from node.runtime.store import Outcome, Store
 from protocol.errors import ProtocolError
-from tests.simulator.kernel import Kernel, Network, Violation
+from tests.simulator.kernel import Died, Kernel, Network, Violation
 
 Command = Callable[[sqlite3.Connection], Any]
 Done = Callable[[Outcome[Any]], None]
@@ -129,12 +129,12 @@ class Host:
         rate = self.network.plan.crash_commit
         if self.network.chance(rate):
             self.crash(self.time_to_restart())
-            return
+            raise Died
         outcomes = self.store.execute_group([command for command, _ in group])
         if self.network.chance(rate):
             self.kernel.note(self.name, "committed", len(group), "and tells nobody")
             self.crash(self.time_to_restart())
-            return
+            raise Died
         for (_, done), outcome in zip(group, outcomes, strict=True):
             self.settings_hold(outcome)
             if life == self.life:

@@ -3,6 +3,7 @@
 What happens at the same millisecond happens in the order in which it was asked for.
 """
 
+import contextlib
 import heapq
 import random
 from collections.abc import Callable
@@ -25,6 +26,10 @@ class Violation(AssertionError):
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code
         super().__init__(f"{code}: {detail}" if detail else code)
+
+
+class Died(BaseException):
+    """The process that was running is dead: whatever it was about to do next does not happen."""
 
 
 class Trace:
@@ -71,7 +76,8 @@ class Kernel:
             self.events += 1
             if self.events > EVENTS_MAX:
                 raise Violation("I14-busy-loop", f"more than {EVENTS_MAX} events")
-            act()
+            with contextlib.suppress(Died):
+                act()
         self.now = end
 
     def note(self, *words: object) -> None:

@@ -71,6 +71,7 @@ class World:
         self.plan = plan
         self.kernel = Kernel(Trace(show))
         self.network = Network(self.kernel, plan)
+        self.network.calm = True  # until everybody has joined
         self.history = History()
         self.history.now = lambda: self.kernel.now
         self.directory = Directory()
@@ -160,6 +161,7 @@ class World:
 
     def run(self) -> Result:
         """Work, heal, wait; then everything is looked at."""
+        self.network.calm = False
         self._schedule_work()
         self._schedule_faults()
         self.kernel.run_until(self.plan.span)
