@@ -53,8 +53,9 @@ def _one(args: argparse.Namespace) -> int:
 
 def _campaign(args: argparse.Namespace) -> int:
     known = campaign.done_before(args.resume) if args.resume else {}
-    seeds = [seed for seed in range(args.first, args.first + args.seeds) if seed not in known]
-    rows = [row for seed, row in known.items() if args.first <= seed < args.first + args.seeds]
+    wanted = dict.fromkeys([*campaign.regressions(), *range(args.first, args.first + args.seeds)])
+    seeds = [seed for seed in wanted if seed not in known]
+    rows = [row for seed, row in known.items() if seed in wanted]
     began, shown = time.monotonic(), time.monotonic()
     keep = args.resume.open("a") if args.resume else None
     for count, row in enumerate(campaign.campaign(seeds, jobs=args.jobs, bug=args.bug), 1):
