@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from node import requests as ask
+from node.alarms import words
 from node.cli_cases import clock
 from node.cli_kit import InFile, ItalianCommand, ItalianGroup, Session, Whole, as_option, pass_session, read_json
 from node.runtime import terminal
@@ -288,17 +289,9 @@ def _status(found: _Status) -> str:
 
 
 def _alarm(alarm: _Alarm) -> str:
-    what = what_happened(alarm.code) if alarm.code in PROBLEMS else ALARMS.get(alarm.code, alarm.code)
+    what = words(alarm.code) or (what_happened(alarm.code) if alarm.code in PROBLEMS else alarm.code)
     about = " ".join(text for text in (alarm.node, alarm.leg[:8] if alarm.leg else None) if text)
     return terminal.tone(f"Allarme {alarm.id} ({clock(alarm.at)}): {what} {about}".rstrip(), "warn", sys.stdout)
-
-
-# Alarms that are no problem codes: node.exchange and the membership write them.
-ALARMS: Final = {
-    "new-key": "Chiave nuova: confermare al telefono con",
-    "not-stored": "Non ancora arrivato: telefonare a",
-    "not-opened": "Non ancora aperto: telefonare a",
-}
 
 
 @click.command("alarms", cls=ItalianCommand, short_help="Che cosa va guardato da una persona.")

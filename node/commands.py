@@ -4,7 +4,6 @@ A command is decoded strictly, run inside a transaction when it writes, and its 
 network (join, serve) are the shell's and exist only in a running process.
 """
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -14,6 +13,8 @@ import msgspec
 from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from node.body import Body
 
 
@@ -51,7 +52,7 @@ def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
         raise ProtocolError("bad-json") from None
 
 
-def run_in(db: sqlite3.Connection, body: "Body", name: str, payload: bytes) -> bytes:
+def run_in(db: "sqlite3.Connection", body: "Body", name: str, payload: bytes) -> bytes:
     """Runs one command on an open body, in the caller's transaction."""
     command = table().get(name)
     if command is None:

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from node import requests as ask
 from node.cases import desk, operators, views
@@ -55,17 +55,14 @@ def find_leg(db: sqlite3.Connection, text: str) -> str:
 
 def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> desk.Done:
     linked = find_leg(tx, request.linked_from) if request.linked_from else None
-    wanted = desk.Refer(to=request.to, offer=request.offer, as_=request.as_, linked_from=linked)
-    return desk.refer(tx, body.ctx, wanted)
+    return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
 
 
 def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> desk.Done:
     if request.ev not in ACTS:
         raise ProtocolError("unknown-code", field="ev", expected=" ".join(sorted(ACTS)), got=request.ev)
-    same = msgspec.structs.asdict(request)
-    same["leg"] = find_leg(tx, request.leg)
-    same["of"] = find_leg(tx, request.of) if request.of else None
-    done = desk.act(tx, body.ctx, desk.Act(**same))
+    of = find_leg(tx, request.of) if request.of else None
+    done = desk.act(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg), of=of))
     if request.ev == "open":
         _count_use(tx, body, done.leg)
     return done
@@ -80,15 +77,11 @@ def _count_use(tx: sqlite3.Connection, body: "Body", leg: str) -> None:
 
 
 def _hand_over(tx: sqlite3.Connection, body: "Body", request: ask.HandOver) -> desk.Done:
-    leg = find_leg(tx, request.leg)
-    wanted = desk.HandOver(leg=leg, desk_to=request.desk_to, as_=request.as_, text=request.text)
-    return desk.hand_over(tx, body.ctx, wanted)
+    return desk.hand_over(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
 def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRedirect) -> desk.Done:
-    leg = find_leg(tx, request.leg)
-    wanted = desk.FollowRedirect(leg=leg, as_=request.as_, to=request.to, basis=request.basis)
-    return desk.follow_redirect(tx, body.ctx, wanted)
+    return desk.follow_redirect(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
 def _assign(tx: sqlite3.Connection, body: "Body", request: ask.Assign) -> ask.Nothing:

@@ -14,6 +14,7 @@ from node.cases import operators
 from node.context import Context, setting
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
 from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
+from node.requests import Act, FollowRedirect, HandOver, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.offers import check_codes, check_offer
@@ -23,50 +24,6 @@ from schemas.bodies import Basis, EventBody, Offer
 T = TypeVar("T")
 PATRONATO: Final = "PT-PATRONATO"
 TAKES_IN_CHARGE: Final = "take-in-charge"
-
-
-class Refer(Struct, frozen=True, kw_only=True):
-    """A new referral: `to` a member, `offer` complete but for `case`, `as_` the operator's code."""
-
-    to: str
-    offer: Offer
-    as_: str
-    linked_from: str | None = None
-
-
-class Act(Struct, frozen=True, kw_only=True):
-    """One step on a referral of ours; `ev` is a kind of the table. At a hand-over `side` says which desk acts."""
-
-    leg: str
-    ev: str
-    as_: str
-    reason: str | None = None
-    outcome: str | None = None
-    text: str | None = None
-    ref: str | None = None
-    to_node: str | None = None
-    of: str | None = None
-    when: int | None = None
-    offer: Offer | None = None
-    side: str | None = None
-
-
-class HandOver(Struct, frozen=True, kw_only=True):
-    """Passing a received case to another desk of the same body: same table, both logs local, counted as internal."""
-
-    leg: str
-    desk_to: str
-    as_: str
-    text: str | None = None
-
-
-class FollowRedirect(Struct, frozen=True, kw_only=True):
-    """The sender confirms a suggested recipient with the person; the basis has to cover the new one."""
-
-    leg: str
-    as_: str
-    to: str | None = None
-    basis: Basis | None = None
 
 
 class Done(Struct, frozen=True):
@@ -170,7 +127,7 @@ def _writer(leg: LegRow, request: Act) -> Writer:
     if leg.side == "L":
         if request.side not in ("S", "R"):
             raise ProtocolError("bad-shape", field="side", expected="S or R")
-        return cast(Writer, request.side)
+        return request.side
     return cast(Writer, leg.side)
 
 

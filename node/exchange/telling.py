@@ -1,25 +1,14 @@
 """When people have to be told that something does not move. Commands of the periodic tick; content-free (PROTOCOL §3).
 
-Counted on the sender's own clock from "inviata": the receiver may be switched off. Sending goes on meanwhile.
+The words are in node.alarms. Counted on the sender's own clock from "inviata": the receiver may be switched off.
+Sending goes on meanwhile.
 """
 
 import sqlite3
-from typing import Final
 
 from node.context import Context
 from node.exchange.outbox import raise_alarm
 from protocol.limits import TOLD_AFTER
-
-# code of the alarm → what a screen says beside the telephone number
-ALARMS: Final[dict[str, str]] = {
-    "not-stored": "Non risulta arrivato: telefonare all'ufficio.",
-    "not-opened": "Nessuno l'ha ancora aperto: telefonare all'ufficio.",
-    "expired": "Non è arrivato in trenta giorni, si continua a spedire: telefonare all'ufficio.",
-    "recipient-suspended": "L'ufficio è sospeso dalla rete: l'invio è fermo qui. Sentire l'ente capofila.",
-    "recipient-ended": "L'ufficio ha lasciato la rete: scegliere un'altra strada.",
-    "rejected": "L'altro programma non ha potuto accettare un passaggio: telefonare all'ufficio.",
-    "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
-}
 
 
 def tell(tx: sqlite3.Connection, ctx: Context) -> int:

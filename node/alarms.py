@@ -1,0 +1,28 @@
+"""The alarms a node raises, by code: what a screen says. Words only, so that a command line may show them.
+
+Codes that are problem codes too (rejected ones, log-fork …) are worded in schemas.problems.
+"""
+
+from typing import Final
+
+ALARMS: Final[dict[str, str]] = {
+    "not-stored": "Non risulta arrivato: telefonare all'ufficio.",
+    "not-opened": "Nessuno l'ha ancora aperto: telefonare all'ufficio.",
+    "expired": "Non è arrivato in trenta giorni, si continua a spedire: telefonare all'ufficio.",
+    "recipient-suspended": "L'ufficio è sospeso dalla rete: l'invio è fermo qui. Sentire l'ente capofila.",
+    "recipient-ended": "L'ufficio ha lasciato la rete: scegliere un'altra strada.",
+    "rejected": "L'altro programma non ha potuto accettare un passaggio: telefonare all'ufficio.",
+    "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
+    "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
+    "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
+    "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",
+    "own-entry-foreign-sealing": "L'elenco indica per noi una chiave di lettura non nostra: possibile manomissione.",
+    "own-entry-unroutable": "I nostri recapiti di rete non risultano validi: ripetere la dichiarazione.",
+}
+
+
+def words(code: str) -> str | None:
+    """What to say of an alarm; None for a problem code."""
+    if code in ALARMS:
+        return ALARMS[code]
+    return "La nostra adesione non risulta valida: sentire l'ente capofila." if code.startswith("own-entry-") else None
