@@ -1,7 +1,7 @@
 """The floor: what the exchange of a message costs when nothing else is done. The yardstick of bench.delivery.
 
 A: encode, sign, seal, insert outbox (WAL, FULL) → B: verify, open, decode, insert inbox (FULL), sign one receipt per
-batch → A: verify it, mark (FULL). With the project's own JWS and JWE, which are what any implementation has to compute; no
+batch → A: verify it, mark (FULL). With the project's own JWS and JWE, which any implementation has to compute; no
 strict scan, no checks, no replay window, no states, no retries. In process, and as two processes over HTTP.
 """
 

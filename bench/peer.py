@@ -1,7 +1,8 @@
 """A node process that is driven: node.app as it serves, and referrals written inside it on command. Nothing else.
 
 `python -m bench.peer FOLDER`, one JSON command a line on standard input: prepare, send, latency, counts. Referrals are
-written as an operator's are, one command each on the writer's queue; they count when the recipient's signed `processed` is stored.
+written as an operator's are, one command each on the writer's queue; they count when the recipient's signed
+`processed` is stored.
 """
 
 import asyncio

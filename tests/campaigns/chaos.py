@@ -154,10 +154,9 @@ class Load:
             self.opened.add(left[0])
 
 
-def campaign(folder, *, kills, acks, seed, desks=6):
+def campaign(world, *, kills, acks, seed, desks=6):
     """Runs it; returns the figures, `violations` empty when all holds."""
     dice = random.Random(seed)
-    world = World(folder, [SENDER, RECEIVER], int(time.time()), direct=[SENDER, RECEIVER])
     nodes = [Node(world.path(SENDER)), Node(world.path(RECEIVER))]
     began = time.monotonic()
     alive, after, midway = 0.0, [], 0
@@ -269,7 +268,9 @@ def main(argv=None):
     given = parser.parse_args(argv)
     os.umask(0o077)
     with tempfile.TemporaryDirectory(prefix="raccordo-chaos-", dir=given.keep) as scratch:
-        figures = campaign(given.keep or Path(scratch), kills=given.kills, acks=given.acks, seed=given.seed)
+        folder = given.keep or Path(scratch)
+        world = World(folder, [SENDER, RECEIVER], int(time.time()), direct=[SENDER, RECEIVER])
+        figures = campaign(world, kills=given.kills, acks=given.acks, seed=given.seed)
     print(json.dumps(figures, indent=1))
     return bool(figures["violations"])
 

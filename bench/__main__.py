@@ -1,0 +1,51 @@
+"""`./run bench [delivery|idle|search|all] [--quick]`: the figures of DESIGN §8 as JSON. Nothing is asserted here.
+
+Progress goes to standard error. `--quick` is for a look while working: fewer pairs, and ten seconds of idleness.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import delivery, idle
+
+
+def _search(services: int, rounds: int) -> dict[str, Any]:
+    """In a process of its own: it measures its own memory."""
+    line = [sys.executable, "-m", "bench.search", str(services), str(rounds)]
+    found: dict[str, Any] = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="?", choices=("delivery", "idle", "search", "all"), default="all")
+    parser.add_argument("--quick", action="store_true", help="three pairs, ten seconds at rest")
+    parser.add_argument("--seconds", type=float, help="how long the idle node rests")
+    parser.add_argument("--dir", type=Path, default=Path.cwd(), help="where the stores lie: the disk that is measured")
+    given = parser.parse_args()
+    began = time.monotonic()
+    found: dict[str, Any] = {"at": time.strftime("%F %T"), "load_1m": round(os.getloadavg()[0], 2)}
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=given.dir) as folder:
+        if given.what in ("delivery", "all"):
+            print("delivery…", file=sys.stderr)
+            found["delivery"] = delivery.run(Path(folder) / "delivery", quick=given.quick)
+        if given.what in ("idle", "all"):
+            print("idle…", file=sys.stderr)
+            seconds = given.seconds or (10.0 if given.quick else 60.0)
+            found["idle"] = idle.run(Path(folder) / "idle", seconds=seconds)
+        if given.what in ("search", "all"):
+            print("search…", file=sys.stderr)
+            found["search"] = _search(5000, 3 if given.quick else 9)
+    found |= {"load_1m_after": round(os.getloadavg()[0], 2), "seconds": round(time.monotonic() - began)}
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
