@@ -96,6 +96,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     threshold: int = 0
     admission_threshold: int = 0
     pilot: bool = False
+    new_server_keys: bool = False
     policy: Policy | None = None
 
 

@@ -206,16 +206,27 @@ def root_restore(session: Session, name: str, out: Path) -> None:
 @click.option("--pub", "pubs", type=_file, multiple=True, help="Parte pubblica di un garante nuovo (ripetibile).")
 @click.option("--threshold", type=int, default=0, help="Firme per cambiare la radice.")
 @click.option("--admission-threshold", type=int, default=0, help="Firme per ammettere un ente.")
+@click.option("--new-server-keys", is_flag=True, help="Anche chiavi nuove del server (dopo un'intrusione).")
 @click.option("--out", type=_file, required=True, help="Dove scrivere la bozza.")
 @_json
 @pass_session
-def root_draft(session: Session, pubs: tuple[Path, ...], threshold: int, admission_threshold: int, out: Path) -> None:
+def root_draft(
+    session: Session,
+    pubs: tuple[Path, ...],
+    threshold: int,
+    admission_threshold: int,
+    new_server_keys: bool,
+    out: Path,
+) -> None:
     """Prepara la radice successiva: rinnovo con gli stessi garanti, o con altri (anche dopo una rete pilota)."""
     from registry.asking import Plan, Text
     from registry.founding import read_public
 
     plan = Plan(
-        guarantors=[read_public(path) for path in pubs], threshold=threshold, admission_threshold=admission_threshold
+        guarantors=[read_public(path) for path in pubs],
+        threshold=threshold,
+        admission_threshold=admission_threshold,
+        new_server_keys=new_server_keys,
     )
     draft = session.ask("root-draft", plan, Text)
     write_private(out, draft.text.encode())

@@ -193,7 +193,7 @@ def _root_draft(db: Db, engine: RegistryEngine, ask: Plan) -> Text:
         pilot=ask.pilot,
         policy=ask.policy or root.policy,
     )
-    return Text(engine.next_draft(db, plan).decode())
+    return Text(engine.next_draft(db, plan, new_server_keys=ask.new_server_keys).decode())
 
 
 def _root_install(tx: Db, engine: RegistryEngine, ask: Texts) -> Installed:

@@ -84,9 +84,9 @@ class RegistryEngine:
         online, log_ = self.make_server_keys()
         return ceremony.draft_root(plan, n=1, online=online, log=log_, now=self.board.clock.now())
 
-    def next_draft(self, db: sqlite3.Connection, plan: ceremony.RootPlan) -> bytes:
+    def next_draft(self, db: sqlite3.Connection, plan: ceremony.RootPlan, *, new_server_keys: bool = False) -> bytes:
         """The payload of the next root: to be signed by the thresholds of the old and of the new guarantors."""
-        return roots.next_draft(db, self.board, plan)
+        return roots.next_draft(db, self.board, plan, new_server_keys=new_server_keys)
 
     def prepare_root(self, db: sqlite3.Connection, raw: bytes) -> TrustedRoot:
         """Raises threshold, root-chain, unknown-key."""

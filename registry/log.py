@@ -55,7 +55,7 @@ def seal(tx: sqlite3.Connection, net: str, key: SigningKey, now: int) -> str:
     if held:
         return str(held[0])
     note = sign_head(Checkpoint(origin(net), edge.size, edge.root()), key).decode()
-    tx.execute("INSERT INTO head (size, note, at) VALUES (?, ?, ?)", (edge.size, note, now))
+    tx.execute("INSERT INTO head (size, note, at, kid) VALUES (?, ?, ?, ?)", (edge.size, note, now, key.kid))
     return note
 
 
@@ -70,7 +70,8 @@ def head(db: sqlite3.Connection) -> tuple[int, str]:
 def page(db: sqlite3.Connection, after: int) -> LogPage:
     """The leaves from index `after` up to a signed head: each page can be verified by itself, and the next follows.
 
-    The head is the last one within PAGE_ENTRIES, or the first one after them. At the end, or beyond: no entries.
+    The head is the last one within PAGE_ENTRIES, or the first one after them, under the log key in force: a newcomer
+    knows no earlier one. At the end, or beyond: no entries.
     """
     total, note = head(db)
     if after < total:
@@ -80,9 +81,10 @@ def page(db: sqlite3.Connection, after: int) -> LogPage:
 
 
 def _head_within(db: sqlite3.Connection, after: int) -> tuple[int, str]:
-    last = "SELECT size, note FROM head WHERE size > ? AND size <= ? ORDER BY size DESC LIMIT 1"
-    first = "SELECT size, note FROM head WHERE size > ? ORDER BY size LIMIT 1"
-    row = db.execute(last, (after, after + PAGE_ENTRIES)).fetchone() or db.execute(first, (after,)).fetchone()
+    (kid,) = db.execute("SELECT kid FROM head ORDER BY size DESC LIMIT 1").fetchone()
+    last = "SELECT size, note FROM head WHERE size > ? AND kid = ? AND size <= ? ORDER BY size DESC LIMIT 1"
+    first = "SELECT size, note FROM head WHERE size > ? AND kid = ? ORDER BY size LIMIT 1"
+    row = db.execute(last, (after, kid, after + PAGE_ENTRIES)).fetchone() or db.execute(first, (after, kid)).fetchone()
     return int(row[0]), str(row[1])
 
 

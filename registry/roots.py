@@ -20,23 +20,34 @@ from registry.members import reissue
 
 def make_server_keys(board: Board) -> tuple[str, str]:
     """The online and the log key, in the server's keystore; their public halves. Made once, then found again."""
-    keystore, now = board.keystore, board.clock.now()
-    kids = [entry.kid for entry in keystore.entries() if entry.use == "sign"]
-    while len(kids) < 2:
-        seed = board.dice.bytes(32)
-        kids.append(board.suite.signing_key(seed).kid)
-        keystore.add_signing(seed, kids[-1], now)
-    online, log = (board.suite.signing_key(keystore.signing_seed(kid)[1]).public for kid in kids[:2])
-    return b64u_encode(online), b64u_encode(log)
+    kids = [entry.kid for entry in board.keystore.entries() if entry.use == "sign"]
+    held = [b64u_encode(board.suite.signing_key(board.keystore.signing_seed(kid)[1]).public) for kid in kids]
+    while len(held) < 2:
+        held.append(_new_key(board))
+    return held[0], held[1]
 
 
-def next_draft(db: sqlite3.Connection, board: Board, plan: RootPlan) -> bytes:
-    """The payload of the next root, under the server's keys, vouching for everything signed until now."""
+def _new_key(board: Board) -> str:
+    seed = board.dice.bytes(32)
+    key = board.suite.signing_key(seed)
+    board.keystore.add_signing(seed, key.kid, board.clock.now())
+    return b64u_encode(key.public)
+
+
+def next_draft(db: sqlite3.Connection, board: Board, plan: RootPlan, *, new_server_keys: bool = False) -> bytes:
+    """The payload of the next root, vouching for everything signed until now.
+
+    `new_server_keys`: another online and another log key (this server was broken into); they are made in the keystore
+    now and count once the root is installed.
+    """
     root = board.root(db)
+    online, log = root.root.online.x, root.root.log.x
+    if new_server_keys:
+        online, log = _new_key(board), _new_key(board)
     changed = {one.x for one in plan.guarantors} != {one.x for one in root.root.guarantors}
     stricter = plan.threshold > root.root.threshold or plan.admission_threshold > root.root.admission_threshold
     return draft_root(
-        plan, n=root.root.n + 1, online=root.root.online.x, log=root.root.log.x, now=board.clock.now(), net=root.net,
+        plan, n=root.root.n + 1, online=online, log=log, now=board.clock.now(), net=root.net,
         vouches=_signed(db) if changed or stricter or root.root.vouches else (),
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ from protocol.roots import TrustedRoot
 from protocol.strict import decode
 from schemas.catalogue import CatalogueBundle, LogEntry, LogPage, Publication, Visibility
 
-PAGE_MAX: Final = 4 * MIB
+PAGE_MAX: Final = 8 * MIB
 BUNDLE_MAX: Final = MIB
 LINE_MAX: Final = 1024
 Kind = Literal["bundle", "record"]

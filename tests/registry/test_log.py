@@ -34,7 +34,7 @@ def test_an_append_on_a_log_that_moved_is_refused(world):
         "INSERT INTO leaf VALUES (900, x'00')",
         "UPDATE head SET note = ''",
         "DELETE FROM head",
-        "INSERT INTO head VALUES (0, '', 0)",
+        "INSERT INTO head VALUES (0, '', 0, '')",
         "UPDATE tree SET hash = x'00'",
         "DELETE FROM tree",
         "UPDATE edge SET size = size - 1",

@@ -14,6 +14,7 @@ from registry import ceremony
 from registry.ceremony import RootPlan
 from registry.sheet import sheet_html, sheet_text
 from schemas.membership import KeyStatement, Root
+from tests.map.test_follow import Replica, board_map
 from tests.registry.test_admissions import refused
 from tests.registry.world import World, line
 
@@ -198,3 +199,25 @@ def test_a_recovery_signed_by_the_guarantors_outlives_them(pilot):
     assert digest(payload) in msgspec.json.decode(ceremony.root_payload(signed), type=Root).vouches
     pilot.install(signed)
     assert pilot.members.member("comune-tavullia").current.kid == body.key.kid
+
+
+def test_a_server_that_was_broken_into_gets_new_keys_by_a_root(world, tmp_path):
+    body = world.member("comune-tavullia")
+    world.publish(body, [line()])
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    before = Replica(tmp_path / "a", world)
+    before.sync()
+    stolen = world.engine.board.online_key(world.members.root), world.engine.board.log_key(world.members.root)
+    held = world.members.root.root
+    plan = RootPlan(held.name, tuple(held.guarantors), 2, 1)
+    draft = world.read(lambda db: world.engine.next_draft(db, plan, new_server_keys=True))
+    world.restart()
+    world.install(ceremony.sign_root(draft, world.guarantors[:2]))
+    root = world.members.root
+    assert {root.online.kid, root.log.key.kid}.isdisjoint({key.kid for key in stolen})
+    world.publish(body, [line("Nuova")])
+    newcomer = Replica(tmp_path / "b", world)
+    for replica in (before, newcomer):
+        replica.sync()
+        assert replica.map() == board_map(world)
