@@ -36,8 +36,9 @@ class Scanner:
         """Hits in some bytes, streams compressed inside them included."""
         self.bytes_seen += len(data)
         hits = self._plain(data, where, "")
+        view = memoryview(data)
         for found in _COMPRESSED.finditer(data):
-            inner = _inflate(data, found.start())
+            inner = _inflate(view[found.start() : found.start() + INFLATED_MAX])
             if inner:
                 self.streams_opened += 1
                 hits += self._plain(inner, f"{where}+{found.start()}", "gzip/")
@@ -62,7 +63,7 @@ class Scanner:
         ]
 
     def process(self, pid):
-        """Hits in all the memory a process can read."""
+        """Hits in all the memory a process can write: what is mapped from files read-only is the files' own."""
         hits = []
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
             for begin, end, name in _maps(pid):
@@ -93,10 +94,11 @@ def _forms(mark):
             yield f"base64url+{shift}", url
 
 
-def _inflate(data, at):
-    wbits = 31 if data[at] == 0x1F else 15
+def _inflate(stream):
+    reader = zlib.decompressobj(31 if stream[0] == 0x1F else 15)
     try:
-        return zlib.decompressobj(wbits).decompress(data[at : at + INFLATED_MAX], INFLATED_MAX)
+        begun = reader.decompress(stream[:64])  # chance finds end here, nearly all
+        return begun + reader.decompress(stream[64:], INFLATED_MAX)
     except zlib.error:
         return b""
 
@@ -105,6 +107,10 @@ def _maps(pid):
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, rights, *rest = line.split(maxsplit=5)
         name = rest[3] if len(rest) == 4 else ""
-        if "r" in rights and name not in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
+        if (
+            rights.startswith("r")
+            and (not name or name.startswith("[") or "w" in rights)
+            and name not in ("[vvar]", "[vsyscall]", "[vvar_vclock]")
+        ):
             begin, end = (int(part, 16) for part in span.split("-"))
             yield begin, end, name.rpartition("/")[2]
