@@ -54,6 +54,12 @@ def in_season(season: Season, day: date) -> bool:
     return first <= here <= last if first <= last else here >= first or here <= last
 
 
+def months_of(season: Season) -> frozenset[int]:
+    """The months, 1 to 12, that a yearly span touches: ott-mag is all but June to September."""
+    count = (season.to_month - season.from_month) % 12 + 1
+    return frozenset((season.from_month - 1 + k) % 12 + 1 for k in range(count))
+
+
 def _valid_on(schedule: Schedule, day: date) -> bool:
     if schedule.valid_from is not UNSET and day.isoformat() < schedule.valid_from:
         return False
@@ -131,12 +137,23 @@ def next_opening(
     return None
 
 
+def _part_of_year(schedule: Schedule) -> tuple[object, object, object]:
+    return (schedule.season, schedule.valid_from, schedule.valid_to)
+
+
+_WHOLE_YEAR: Final = (UNSET, UNSET, UNSET)
+
+
 def weekly_desk_hours(schedules: Sequence[Schedule]) -> float:
-    """Desk hours of one full week in season, holidays not counted; monthly rules and telephone hours are not in it."""
+    """Desk hours of one full week in season, holidays not counted; monthly rules and telephone hours are not in it.
+
+    Of several seasons the one that stands first counts: their sum would be a week that never is.
+    """
     spans: list[tuple[int, int]] = []
-    for schedule in schedules:
-        every_week = schedule.freq == "WEEKLY" and (schedule.interval is UNSET or schedule.interval == 1)
-        if schedule.attending != "desk" or not every_week:
+    weekly = [s for s in schedules if s.attending == "desk" and s.freq == "WEEKLY" and s.interval in (UNSET, 1)]
+    first = next((part for s in weekly if (part := _part_of_year(s)) != _WHOLE_YEAR), _WHOLE_YEAR)
+    for schedule in weekly:
+        if _part_of_year(schedule) not in (_WHOLE_YEAR, first):
             continue
         opens, closes = _minutes(schedule.opens_at), _minutes(schedule.closes_at)
         length = closes - opens if closes > opens else closes - opens + MINUTES_A_DAY

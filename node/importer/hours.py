@@ -4,6 +4,7 @@
 Words that could not be placed make the reading "partial" ("unparsed" when no time is left); impossible times, "error".
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -23,6 +24,7 @@ Status = Literal[
 Week = dict[str, list[list[str]]]
 _EVERY_NIGHT: Final = frozenset(ALL_DAYS)
 _DAY: Final = 24 * 60
+_DATE: Final = re.compile(r"20\d\d-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,8 @@ def _reading(text: str, parse: Parse, rules: tuple[Rule, ...]) -> HoursReading:
     hours = _desk_hours(status, weekly, overnight, shown)
     problems = [*parse.bad]
     if parse.leftovers:
-        problems.append(("hours-not-understood", " ".join(parse.leftovers)))
+        dates = [word for word in parse.leftovers if _DATE.fullmatch(word)]
+        problems.append(("hours-date", dates[0]) if dates else ("hours-not-understood", " ".join(parse.leftovers)))
     problems += [("hours-assumed", word) for word in parse.assumed]
     if status == "unparsed" and not parse.leftovers:
         problems.append(("hours-not-understood", text[:80]))
@@ -197,9 +200,13 @@ def _status(parse: Parse, rules: tuple[Rule, ...]) -> Status:
 
 
 def _shown(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """The rules of the week shown: desk hours when there are any, otherwise the hours for booking or telephone."""
-    desk = tuple(rule for rule in rules if rule.attending == "desk")
-    return desk or rules
+    """The rules of the week shown: desk hours when there are any, otherwise the hours for booking or telephone.
+
+    Of several seasons the first one written: adding them up would give a week that never is.
+    """
+    kept = tuple(rule for rule in rules if rule.attending == "desk") or rules
+    first = next((rule.season for rule in kept if rule.season), None)
+    return tuple(rule for rule in kept if rule.season in (None, first))
 
 
 def _weekly(rules: tuple[Rule, ...]) -> tuple[Week, tuple[str, str] | None]:
@@ -251,8 +258,11 @@ def map_spans(rules: list[Rule]) -> list[tuple[int, int, int]]:
 
 def _mixed_notes(rules: tuple[Rule, ...], shown: tuple[Rule, ...]) -> list[str]:
     names = {"appointment": "su appuntamento", "booking": "per prenotare", "phone": "per telefono"}
-    others = [rule for rule in rules if rule not in shown and rule.attending in names]
-    return [f"{names[r.attending]} {clock(r.span.opens)}-{clock(r.span.closes)}" for r in others]
+    others = [rule for rule in rules if shown and rule not in shown]
+    return [
+        f"{names.get(r.attending) or 'in un altro periodo dell’anno'} {clock(r.span.opens)}-{clock(r.span.closes)}"
+        for r in others
+    ]
 
 
 def schedules(reading: HoursReading, new_id: Callable[[], str]) -> list[Schedule]:

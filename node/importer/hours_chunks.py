@@ -3,6 +3,7 @@
 Also the shapes that the reading of hours passes on. Impossible times become "bad" chunks; they are never corrected.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -14,12 +15,14 @@ Attending = Literal["desk", "phone", "booking", "appointment"]
 _SETS: Final[dict[object, frozenset[int]]] = {
     "working": frozenset(range(6)),
     "office": frozenset(range(5)),
+    "halves": frozenset(ALL_DAYS),
     ALL_DAYS: frozenset(ALL_DAYS),
     (5, 6): frozenset((5, 6)),
 }
 _SKIPPED: Final = frozenset({"filler", "clock", "colon"})
 NIGHT_BEGINS, NIGHT_ENDS = 18 * 60, 10 * 60
 NOON: Final = 13 * 60
+_AFTERNOON_FROM, _AFTERNOON_TO = 6 * 60, 8 * 60  # an office that says 3-6 means 15-18
 
 
 class Span(NamedTuple):
@@ -30,7 +33,11 @@ class Span(NamedTuple):
 
 
 class Days(NamedTuple):
-    """Groups are what commas part: [{mon}, {tue, wed}]."""
+    """Groups are what commas part: [{mon}, {tue, wed}]. `holiday`: "festivi" is among them.
+
+    Every Sunday is a "festivo" (L. 260/1949), but who is open on them may mean the feasts only: closed on Sundays is
+    certain, open on Sundays is not.
+    """
 
     groups: list[frozenset[int]]
     assumed: str = ""
@@ -39,6 +46,11 @@ class Days(NamedTuple):
     @property
     def all(self) -> frozenset[int]:
         return frozenset().union(*self.groups)
+
+    @property
+    def shut(self) -> frozenset[int]:
+        """The days that are closed when these are."""
+        return self.all | ({6} if self.holiday else set())
 
 
 class Chunk(NamedTuple):
@@ -118,9 +130,11 @@ class Chunker:
     """Tokens → chunks, left to right."""
 
     def __init__(self, found: list[Token], parse: Parse) -> None:
-        self.t = found
+        self.t = [token for token in found if token.kind != "assuming"]
         self.parse = parse
         self.i = 0
+        self.nightly = any(t.kind in ("part", "days") and re.search(r"\b(?:ser|nott)", t.text) for t in found)
+        parse.assumed += [f"«{token.text}»" for token in found if token.kind == "assuming"]
 
     def kind(self, at: int) -> str:
         return self.t[at].kind if at < len(self.t) else "end"
@@ -158,9 +172,6 @@ class Chunker:
             return Chunk("comma", token.text)
         if token.kind in ("from", "to"):
             return None if self.kind(self.i) in ("note", "season", "part", "desk") else Chunk("unknown", token.text)
-        if token.kind == "assuming":
-            self.parse.assumed.append(f"«{token.text}»")
-            return None
         return Chunk(token.kind, token.text, token.value)
 
     def _times(self) -> Chunk | None:
@@ -176,7 +187,19 @@ class Chunker:
                 return Chunk("unknown", first.text)
             self.parse.assumed.append(f"«{first.text} {self.t[second].text}» letto come dalle … alle …")
         self.i = second + 1
-        return _span(first, self.t[second], f"{first.text}-{self.t[second].text}")
+        return self._in_the_day(_span(first, self.t[second], f"{first.text}-{self.t[second].text}"))
+
+    def _in_the_day(self, chunk: Chunk) -> Chunk:
+        """ "9-12 e 3-6": hours before six are the afternoon's, and that is said; "03:00" and words for night stay."""
+        span = chunk.value
+        if not isinstance(span, Span) or self.nightly or not 0 < span.opens < _AFTERNOON_FROM:
+            return chunk
+        if chunk.text.startswith("0") or not span.opens < span.closes <= _AFTERNOON_TO:
+            self.parse.assumed.append(f"«{chunk.text}» letto come ore della notte")
+            return chunk
+        moved = Span(span.opens + 12 * 60, span.closes + 12 * 60)
+        self.parse.assumed.append(f"«{chunk.text}» letto come pomeriggio")
+        return chunk._replace(value=moved)
 
     def _nth(self) -> Chunk | None:
         begin, numbers, at = self.i, [self.t[self.i].value], self.i + 1
@@ -194,18 +217,24 @@ class Chunker:
 
     def _days(self) -> Chunk | None:
         begin, groups, assumed, holiday = self.i, [set[int]()], "", False
+        joined, before = True, False
         while True:
+            general = self.kind(self.i) == "days"
             got, words, is_holiday = self._day_item()
-            if self.t[begin].kind == "day" and words and groups[-1]:
-                groups[-1] &= got  # "lun-ven feriali"
+            if not joined and (general or before) and groups[-1] & got:
+                groups[-1] &= got  # "lun-ven feriali", "tutti i giorni dal lunedì al sabato"
+                assumed = assumed if general == before else ""
             else:
                 groups[-1] |= got
                 assumed = assumed or words
             holiday = holiday or is_holiday
+            before = general
             following = self.past(self.i, "comma", "and", "slash", "from", "dash")
             if self.kind(following) not in ("day", "days", "holiday"):
                 break
-            if any(self.kind(k) == "comma" for k in range(self.i, following)):
+            between = {self.kind(k) for k in range(self.i, following)}
+            joined = bool(between & {"comma", "and", "slash", "dash"})
+            if "comma" in between:
                 groups.append(set())
             self.i = following
         if assumed:
@@ -217,13 +246,14 @@ class Chunker:
         token = self.t[self.i]
         if token.kind == "holiday":
             self.i += 1
-            return {6}, "", True
+            return set(), "", True
         if token.kind == "days":
             self.i += 1
-            words = {"working": "«feriali» comprende il sabato", "office": "«lavorativi» letto come lun-ven"}
+            words = {"working": "«feriali» comprende il sabato", "office": "«lavorativi» letto come lun-ven",
+                     "halves": f"«{token.text}» letto come tutti i giorni, domenica compresa"}  # fmt: skip
             return set(_SETS[token.value]), words.get(str(token.value), ""), False
         if is_typo(token) and isinstance(token.value, int):
-            self.parse.notes.append(f"«{token.text}» letto come {DAY_NAMES[token.value]}")
+            self.parse.assumed.append(f"«{token.text}» letto come {DAY_NAMES[token.value]}")
         return self._day_range(token)
 
     def _day_range(self, token: Token) -> tuple[set[int], str, bool]:

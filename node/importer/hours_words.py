@@ -31,6 +31,7 @@ _DAYS: Final[dict[str, int]] = {
     for spelling in spellings.split()
 }
 _TWO_LETTERS: Final = {"lu": 0, "ma": 1, "me": 2, "gi": 3, "ve": 4, "sa": 5, "do": 6}
+_TYPO_LETTERS, _TWO_TYPOS_LETTERS = 5, 7
 _FULL_DAYS: Final = {name: n for name, n in _DAYS.items() if name.endswith(("di", "sabato", "domenica"))}
 _ORDINALS: Final = {"prim": 1, "second": 2, "terz": 3, "quart": 4, "quint": 5, "ultim": -1, "penultim": -2}
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
@@ -72,17 +73,26 @@ class SeasonWords(NamedTuple):
 # kind, pattern, value: the first that matches wins, so longer phrases stand first
 _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("note", r"\S+@\S+|https?://\S+|www\.\S+", None),
-    ("note", rf"(?:al\s+)?(?:numero verde|n\.?\s?verde|numero|tel\b\.?|telefono|cell\b\.?)\s*:?\s*{_PHONE}", None),
+    ("note", rf"(?:al\s+)?(?:numero verde|n\.?\s?verde|numero)\s*:?\s*{_PHONE}", None),
+    ("phonenote", rf"(?:tel\b\.?|telefono|cell\b\.?|cellulare)\s*:?\s*{_PHONE}", None),
     ("note", _PHONE, None),
     ("note", r"(?:con\s+)?(?:un\s+)?preavviso\s+(?:di\s+)?(?:almeno\s+)?\d+\s*(?:gg\b\.?|giorn[oi]|ore|h\b)", None),
     ("note", r"(?:almeno|entro|minimo|con)\s+\d+\s*(?:gg\b\.?|giorn[oi]|ore|h\b|settiman[ae]|sett\b\.?)"
              r"(?:\s+lavorativi)?(?:\s+(?:prima|di anticipo|di preavviso))?", None),
     ("note", r"\d+\s*(?:gg\b\.?|giorn[oi]|settiman[ae]|sett\b\.?)\s+prima\b", None),
     ("note", r"salvo\s+(?:divers[aei]|altr[aei])\s+\w+", None),
+    ("assuming", r"(?:e\s+comunque\s+)?(?:fino|sino)\s+ad?\s+(?:l'\s?)?esaurimento\b"
+                 r"(?:\s+(?:di|delle|dei|del|degli|della))?(?:\s+(?:scorte|posti|numeri|numerini|disponibilita|prodotti|viveri|merce|pasti))?", None),
+    ("withholidays", r"(?:(?:sono\s+)?(?:compres[eiao]|inclus[eiao])|anche)\s+(?:(?:i|le|nei|nelle)\s+)?"
+                     r"(?:giorni\s+)?(?:festiv[oi]\b|festivita\b)"
+                     r"|(?:giorni\s+)?(?:festiv[oi]|festivita)\s+(?:compres[eiao]|inclus[eiao])\b", None),
+    ("nodesk", r"(?:no|senza|nessuno?|niente|non\s+c'?\s?e)\s+(?:(?:lo|uno|un|alcuno?)\s+)?"
+               r"(?:sportello(?:\s+fisico)?|front\s?office|ricevimento|sede\s+fisica"
+               r"|apertura\s+al\s+pubblico)\b", None),
     ("note", r"365\s?(?:gg\b|giorni|g\b)?(?:\s?(?:/|all'|l'|su)\s?(?:anno|365))?|tutto l'anno", None),
-    ("days", r"7\s?(?:giorni|gg\b\.?)?\s?su\s?7\b|7\s?/\s?7\b", ALL_DAYS),
+    ("days", r"7\s?(?:giorni|gg\b\.?|g\b)?\s?(?:su|/)\s?7\b", ALL_DAYS),
     ("h24", r"h\.?\s?24\b|24\s?h\s?su\s?24\b|24\s?h\b(?:\s?/\s?24\b)?|24\s?/\s?24\b|24\s?(?:ore\s?)?su\s?24\b"
-            r"|24\s?ore\b|(?:giorno e notte|notte e giorno)\b|sempre apert[oa]", None),
+            r"|24\s?ore\b(?:\s+al\s+giorno\b)?|(?:giorno e notte|notte e giorno)\b|sempre apert[oa]", None),
     ("h24days", r"24\s?h?\s?/\s?7\b", None),
     ("fortnight", r"ogni\s+(?:15|quindici)\s*(?:gg\b\.?|giorni)|ogni\s+(?:2|due)\s+settimane"
                   r"|(?:a\s+)?settimane\s+alterne|quindicinal[ei]|quindicinalmente", None),
@@ -102,7 +112,8 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("days", r"(?:tutti\s+i\s+|nei\s+|i\s+)*giorni\s+lavorativi|lavorativi", "office"),
     ("days", r"tutti\s+i\s+(?:giorni|gg\b\.?)|ogni\s+giorno|quotidian[oaie]\b|quotidianamente|giornalmente"
              r"|tutta la settimana", ALL_DAYS),
-    ("days", r"(?:tutte le|ogni)\s+(?:ser[ae]|nott[ei]|mattin[ae])\b", ALL_DAYS),
+    ("days", r"(?:tutte le|ogni)\s+(?:ser[ae]|nott[ei])\b", ALL_DAYS),
+    ("days", r"(?:tutte le|tutti i|ogni)\s+(?:mattin[aeo]|pomeriggi[o]?)\b", "halves"),
     ("days", r"week\s?-?\s?ends?\b|fine\s?settimana", (5, 6)),
     ("holiday", r"(?:i\s+|nei\s+)?(?:giorni\s+)?festiv[oi]\b|festivita\b", None),
     ("ofmonth", r"(?:del|di\s+ogni|di\s+ciascun|ogni|nel)\s+mese\b", None),
@@ -119,9 +130,10 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("desk", r"(?:sportello|ricevimento|apertura|front\s?office)\b", None),
     ("and", r"(?:nonche|inoltre|anche|piu|poi|ed?)\b(?!\s+le\s+\d)|[&+]", None),
     ("or", r"(?:oppure|o)\b", None),
-    ("to", r"(?:fino\s+|sino\s+)?(?:alle\b|all'|alla\b)(?:\s*(?:ore|h)\b\.?)?"
+    ("to", r"(?:fino\s+|sino\s+)?(?:alle\b|ale\b|all'|alla\b)(?:\s*(?:ore|h)\b\.?)?"
            r"|e\s+le\b(?=\s+\d)|(?:fino\s+|sino\s+)(?:al?|ad)\b|al\b|ad?\b", None),
-    ("from", r"(?:(?:a partire\s+)?(?:dalle\b|dall'|dalla\b)|tra le\b|dal\b|dai\b|da\b)(?:\s*(?:ore|h)\b\.?)?", None),
+    ("from", r"(?:(?:a partire\s+)?(?:dalle\b|dale\b|dall'|dalla\b)|tra le\b|dal\b|dai\b|da\b)"
+             r"(?:\s*(?:ore|h)\b\.?)?", None),
     ("clock", r"(?:ore|orario|orari|hh?)\b\.?", None),
     ("time", r"mezzogiorno\b", (12, 0)),
     ("time", r"mezzanotte\b", (24, 0)),
@@ -134,10 +146,15 @@ _FILLER_WORDS: Final = (
     " continuato servizio accesso libero attivo attiva in dell con su presso utenza sede orario"
 )
 _FILLERS: Final = frozenset(_FILLER_WORDS.split())
-_ASSUMING: Final = frozenset({"circa", "indicativamente", "generalmente", "solitamente", "normalmente"})
+_ASSUMING: Final = frozenset({"circa", "ca", "indicativamente", "generalmente", "solitamente", "normalmente"})
 _SEPARATORS: Final = {";": "stop", "\n": "stop", "|": "stop", ",": "comma", ":": "colon", "(": "open", ")": "close",
                       "[": "open", "]": "close", "-": "dash", "/": "slash", ".": "comma"}  # fmt: skip
 
+# an ISO date is what Excel makes of "9-12": never hours
+_DATE = re.compile(r"20\d\d-\d\d-\d\d(?!\d)")
+# "8 e 30", "8 e mezza"; "12 e 15" only after "dalle", for in "9-12 e 15-18" it begins another span
+_SPOKEN = re.compile(r"(\d{1,2})\s+e\s+(30|45|15|mezz[ao]\b|un quarto\b|tre quarti\b)(?![\d:.,h]\d?)")
+_SPOKEN_MINUTES: Final = {"un quarto": 15, "tre quarti": 45, "mezza": 30, "mezzo": 30}
 _TIME = re.compile(r"(\d{1,2})(?:[:.,h](\d{2})(?:[:.]00)?)?(?:\s?h\b)?(?![\d])")
 _ORDINAL = re.compile(
     r"(penultim|prim|second|terz|quart|quint|ultim)[oaie]\b|([1-5])\s?[°^]|\b(iii|ii|iv|i)\b(?=\s+(?:e\s+(?:ii|iv)|[lmgvsd]\w))"
@@ -234,9 +251,36 @@ def _word_token(word: str, short_days: bool) -> Token:
         return Token("filler", word)
     if bare in _ASSUMING:
         return Token("assuming", word)
-    if len(bare) >= 5 and (near := [n for n in _FULL_DAYS if one_typo(bare, n)]):
-        return Token("day", word, _FULL_DAYS[near[0]]) if len(near) == 1 else Token("unknown", word)
-    return Token("unknown", word)
+    near = _nearest_days(bare)
+    return Token("day", word, _FULL_DAYS[near[0]]) if len(near) == 1 else Token("unknown", word)
+
+
+def _nearest_days(word: str) -> list[str]:
+    """The days a word may be a misspelling of: one slip from five letters on, two when it ends as days do ("vebredi").
+
+    Two slips without that ending would make "giovani" a Thursday.
+    """
+    if len(word) < _TYPO_LETTERS:
+        return []
+    if one := [name for name in _FULL_DAYS if one_typo(word, name)]:
+        return one
+    if len(word) < _TWO_TYPOS_LETTERS or not word.endswith("di"):
+        return []
+    return [name for name in _FULL_DAYS if name[0] == word[0] and _slips(word, name) <= 2]
+
+
+def _slips(word: str, name: str) -> int:
+    """Letters added, lost, changed or swapped with the next: the optimal string alignment distance."""
+    before: list[int] = []
+    row = list(range(len(name) + 1))
+    for i, a in enumerate(word, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(name, 1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == name[j - 2] and b == word[i - 2]:
+                best = min(best, last[j - 2] + 1)
+            row.append(best)
+    return row[-1]
 
 
 def is_typo(token: Token) -> bool:
@@ -276,7 +320,21 @@ def _token_at(text: str, at: int, short: bool, before: list[Token]) -> tuple[int
         second_clock = second_time and kind in ("h24", "note") and text[at].isdigit()
         if not second_clock and (m := pattern.match(text, at)) and m.end() > at:
             return m.end(), Token(kind, m[0], value)
+    if m := _DATE.match(text, at):
+        return m.end(), Token("unknown", m[0])
+    if spoken := _spoken_time(text, at, before):
+        return spoken
     return _plain_token(text, at, short)
+
+
+def _spoken_time(text: str, at: int, before: list[Token]) -> tuple[int, Token] | None:
+    m = _SPOKEN.match(text, at)
+    after = bool(before) and before[-1].kind
+    another = after != "from" and (after != "to" or re.match(r"\s*(?:-|/|alle|fino)", text[m.end() :])) if m else True
+    if not m or (m[2] == "15" and another):
+        return None
+    minutes = int(m[2]) if m[2].isdigit() else _SPOKEN_MINUTES[m[2]]
+    return m.end(), Token("time", m[0], (int(m[1]), minutes))
 
 
 def _plain_token(text: str, at: int, short: bool) -> tuple[int, Token]:

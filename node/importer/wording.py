@@ -24,6 +24,7 @@ WORDINGS: Final[dict[str, Wording]] = {
     "hours-out-of-range": Wording("error", "Orario impossibile: «{got}».", "Correggere l'ora: da 0 a 24."),
     "hours-reversed": Wording("error", "L'ora di chiusura viene prima di quella di apertura: «{got}».", "Correggere l'orario: il programma non lo indovina."),
     "hours-not-understood": Wording("warning", "Parte degli orari non è stata capita: «{got}».", "Scriverli così: lun-ven 9-12; mar e gio 15-17:30."),
+    "hours-date": Wording("error", "La cella degli orari contiene una data («{got}»): forse Excel ha cambiato «9-12» in una data.", "Dare alla cella il formato testo e riscrivere gli orari."),
     "hours-assumed": Wording("warning", "Orario interpretato: {got}.", "Confermare o riscrivere i giorni per esteso."),
     "phone-short": Wording("warning", "Il numero «{got}» sembra avere poche cifre.", "Controllare il numero."),
     "phone-long": Wording("error", "Il numero «{got}» ha troppe cifre e non è stato importato.", "Scrivere un numero per volta, separati da «;»."),
