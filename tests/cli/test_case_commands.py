@@ -145,7 +145,7 @@ def test_a_code_that_names_no_referral_is_refused(town):
         assert "unknown-case" in town["distretto"]("open", text, "--as", "OP", ok=False).stderr
 
 
-@pytest.mark.feature("F000-10")
+@pytest.mark.feature("F000-10", "F002-03")
 def test_warnings_are_shown_before_a_referral_is_sent(town):
     pesaro = town["comune-pesaro"]
     pesaro("import", sheet("comune-pesaro"))

@@ -205,6 +205,15 @@ def test_every_phrase_of_the_seed_resolves_to_a_category_and_finds_it(phrase: st
         assert names(the_map(service("Voce", categories=[code])).search(Query(words=phrase), NOW)) == ["Voce"]
 
 
+@pytest.mark.feature("F003-03")
+def test_each_of_the_categories_can_be_published_and_filtered_also_the_connected_services() -> None:
+    codes = list(table("service_categories"))
+    assert len(codes) >= 45
+    held = the_map(*(service(f"Voce {code}", categories=[code]) for code in codes))
+    for code in codes:
+        assert names(held.search(Query(categories=(code,)), NOW)) == [f"Voce {code}"]
+
+
 @pytest.mark.feature("F000-32")
 @pytest.mark.parametrize(
     "old", ["handicappati", "servizi per nomadi", "tossicodipendenti", "zingari", "portatori di handicap", "barboni"]
