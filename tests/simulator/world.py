@@ -46,7 +46,7 @@ NAMES: Final = (
     "gabicce",
     "vallefoglia",
 )
-LIVENESS: Final = 12 * 24 * HOUR_MS
+LIVENESS: Final = 5 * 24 * HOUR_MS
 CHECK_EVERY: Final = 3 * HOUR_MS
 SHM: Final = Path("/dev/shm")
 
@@ -196,6 +196,7 @@ class World:
         start = self.kernel.now
         while self.kernel.now < start + LIVENESS:
             self.kernel.run_until(self.kernel.now + CHECK_EVERY)
+            checks.safety(self)
             if not checks.on_the_way(self) and not checks.behind(self):
                 return self.kernel.now - start
         raise Violation("I4-never-quiet", "; ".join([*checks.on_the_way(self), *checks.behind(self)][:5]))
