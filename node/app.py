@@ -16,7 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from node import enrolment
+from node import requests as ask
 from node.body import Body
+from node.cases import operators
+from node.cases.commands import find_leg
 from node.commands import Nothing, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
@@ -75,7 +78,8 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = {name: self._command(name) for name in table()} | {"join": self._join, "sync": self._sync}
+        commands = {name: self._command(name) for name in table()}
+        commands |= {"join": self._join, "sync": self._sync, "take-back": self._take_back}
         routes = [*local.local_routes(token, commands), health_route(self.body.clock)]
         self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, limits))
         self.local_port = self._listeners[0].port
@@ -192,6 +196,15 @@ class App:
         self.courier.wake()
         self.publisher.wake()
         return msgspec.json.encode(Nothing())
+
+    async def _take_back(self, payload: bytes) -> bytes:
+        """The wrong recipient on a Friday: our newest event, before anybody read it."""
+        asked = msgspec.json.decode(payload, type=ask.TakeBack)
+        leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
+        await self.readers.read(lambda db: operators.require(db, asked.as_, "cancel", leg))
+        certain = await self.courier.take_back(leg)
+        self.courier.wake()
+        return msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
 
     # -- loops
 

@@ -481,6 +481,22 @@ def follow_redirect(session: Session, /, leg: str, as_: str, to: str | None, **g
     session.show(session.call("follow-redirect", request), Done, done_text)
 
 
+@click.command("take-back", cls=ItalianCommand, short_help="Riprende l'ultimo passaggio, se nessuno l'ha ancora avuto.")
+@click.argument("leg", metavar="INVIO")
+@as_option(required=True)
+@pass_session
+def take_back(session: Session, leg: str, as_: str) -> None:
+    """L'ufficio sbagliato, di venerdì: finché l'altro non l'ha ricevuto. Dopo: telefonare e «cancel»."""
+    asked = ask.TakeBack(leg=leg, as_=as_)
+    session.show(session.call("take-back", asked), ask.TakenBack, _taken_back)
+
+
+def _taken_back(done: ask.TakenBack) -> str:
+    if done.unread:
+        return "Ripreso: nessuno l'ha ricevuto."
+    return "Annullato. Se l'altro ufficio l'avesse già avuto, saprà che non vale: se è urgente, telefonare."
+
+
 @click.command("assign", cls=ItalianCommand, short_help="Affida un invio a un operatore.")
 @click.argument("leg", metavar="INVIO")
 @click.argument("code", metavar="CODICE")
@@ -523,5 +539,5 @@ def _accesses(log: _Accesses) -> str:
 
 COMMANDS: Final = (
     refer, inbox, sent, cases, case, *(_verb(name, verb) for name, verb in VERBS.items()), hand_over, follow_redirect,
-    assign, access_log,
+    take_back, assign, access_log,
 )  # fmt: skip

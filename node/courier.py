@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from node.body import Body
-from node.exchange import delivery, inbox
+from node.exchange import delivery, inbox, takeback
 from node.exchange.delivery import Parcel
+from node.mailbox.handlers import TakeBack
 from node.runtime.caller import signed_headers
 from node.runtime.client import Outbound, Response
 from node.runtime.logs import event
@@ -187,6 +188,24 @@ class Courier:
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
         self._on_change(received.legs)
         return received
+
+    async def take_back(self, leg: str) -> bool:
+        """Asks the relays for our newest event of a leg before anybody read it; True when nobody received it."""
+        ctx = self._body.ctx
+        planned = await self._readers.read(lambda db: takeback.plan(db, ctx, leg))
+        body = _encode(TakeBack(planned.mids))
+        gone: set[str] = set()
+        for relay in planned.relays:
+            target = paths.mailbox_takeback(planned.dest)
+            try:
+                answer = await self.call("POST", ctx.membership.relays[relay], target, aud=relay, body=body)
+            except ProtocolError as problem:
+                event(logging.INFO, "takeback", member=relay, code=problem.code)
+                continue
+            gone.update(decode(answer.body, TakeBack, max_bytes=_ANSWER_BYTES).mids)
+        certain = await self._writer.submit(lambda tx: takeback.take_back(tx, ctx, leg, planned, gone))
+        self._on_change([leg])
+        return certain
 
     # -- calls
 

@@ -72,6 +72,20 @@ class FollowRedirect(Request, frozen=True):
     basis: Basis | None = None
 
 
+class TakeBack(Request, frozen=True):
+    """Our newest step of a referral, before the other office had it."""
+
+    leg: str
+    as_: Operator
+
+
+class TakenBack(Struct, frozen=True):
+    """`unread`: certain that nobody received it; else the other office is told that it does not count."""
+
+    leg: str
+    unread: bool
+
+
 class Assign(Request, frozen=True):
     """Gives a case to an operator who sees only what is assigned."""
 

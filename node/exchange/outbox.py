@@ -196,15 +196,20 @@ def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: in
     raise_alarm(tx, now, "rejected", row.peer, leg, n)
     if kind == "void":  # a refused replacement cannot be replaced: people telephone
         return
-    body = EventBody(
-        net=ctx.net, sender=ctx.me, to=row.peer, jti=ctx.dice.uuid4(), leg=leg, n=n, seen=seen, ev="void", void=cm
-    )
-    if kind == "offer":  # nobody holds this leg: the void stays here and the leg ends as undeliverable
-        tx.execute("DELETE FROM outgoing WHERE leg = ?", (leg,))  # what follows a refused offer waits there for ever
-        write_event(tx, ctx, row._replace(side="L"), writer, body)
-    else:
-        write_event(tx, ctx, row, writer, body)
+    if kind == "offer":  # nobody holds this leg: what follows a refused offer would wait there for ever
+        tx.execute("DELETE FROM outgoing WHERE leg = ?", (leg,))
+    write_void(tx, ctx, row, writer, n, seen, cm, told=kind != "offer")
     refold(tx, leg, now)
+
+
+def write_void(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, n: int, seen: int, cm: str, *, told: bool
+) -> None:
+    """Replaces the event with that commitment (PROTOCOL §6); `told` False: the peer holds nothing of it."""
+    body = EventBody(
+        net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
+    )
+    write_event(tx, ctx, leg if told else leg._replace(side="L"), writer, body)
 
 
 def raise_alarm(tx: sqlite3.Connection, now: int, code: str, node: str | None, leg: str | None, n: int | None) -> None:

@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from node.exchange import takeback
 from node.mailbox import box
 from protocol.buckets import bucket
 from protocol.errors import ProtocolError
@@ -164,6 +165,42 @@ def test_a_sender_takes_back_only_its_own_and_only_what_was_not_fetched(ambito):
     keeper.run(lambda tx: box.mark_fetched(tx, "distretto", [page(ambito)[0].pos]))
     assert keeper.run(lambda tx: box.take_back(tx, held, sender="montelabbate", owner="distretto")) == []
     assert keeper.run(lambda tx: box.take_back(tx, held, sender="tavullia", owner="distretto")) == held[1:]
+
+
+def take_back(ambito, leg, *, relay_up=True):
+    sender = ambito["tavullia"]
+    planned = sender.store.read(lambda db: takeback.plan(db, sender.ctx, leg))
+    gone = []
+    if relay_up:
+        gone = ambito["pesaro"].run(lambda tx: box.take_back(tx, planned.mids, sender="tavullia", owner="distretto"))
+    return sender.run(lambda tx: takeback.take_back(tx, sender.ctx, leg, planned, gone))
+
+
+def test_a_referral_to_the_wrong_office_is_taken_back_before_anybody_reads_it(ambito):
+    put(ambito, sealed(ambito))
+    leg = ambito["tavullia"].one("SELECT leg FROM leg")
+    assert take_back(ambito, leg) is True
+    assert page(ambito) == [] and not ambito["tavullia"].due()
+    assert ambito["tavullia"].one("SELECT state FROM leg") == "undeliverable"
+
+
+def test_what_was_fetched_meanwhile_is_followed_by_word_that_it_does_not_count(ambito):
+    [item] = sealed(ambito)
+    put(ambito, [item])
+    leg = ambito["tavullia"].one("SELECT leg FROM leg")
+    assert take_back(ambito, leg, relay_up=False) is False
+    told = [one for parcel in ambito["tavullia"].due() for one in parcel.items]
+    for late in (item, *told):
+        ambito["distretto"].receive([late], relayed=True)
+    assert ambito["distretto"].one("SELECT state FROM leg") == "undeliverable"
+
+
+def test_what_was_acknowledged_can_no_longer_be_taken_back(ambito):
+    [parcel] = (sealed(ambito), ambito["tavullia"].due())[1]
+    ambito["tavullia"].answered(parcel, ambito["distretto"].receive(parcel.items, relayed=True).answer)
+    leg = ambito["tavullia"].one("SELECT leg FROM leg")
+    with refused("illegal-event"):
+        take_back(ambito, leg)
 
 
 def test_two_relays_bring_the_same_post_once(ambito):
