@@ -34,6 +34,7 @@ from node.runtime.client import Outbound
 from node.runtime.config import NodeConfig
 from node.runtime.http import Listener, ServerLimits, create_server_app, listen
 from node.runtime.logs import event
+from node.runtime.metrics import Counter, Gauge, metrics_route
 from node.runtime.platform import notify_supervisor
 from node.runtime.routes import Call, Reply, Route, health_route, json_reply
 from node.runtime.writer import Readers, Writer
@@ -42,6 +43,7 @@ from protocol.envelope import read_items
 from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
 
+METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
 TICK: Final = 30.0
 
@@ -62,6 +64,7 @@ class App:
         self.members = MembershipShell(body, self.writer, self.client, self._members_changed)
         self.follower = Follower(body, self.writer, self.readers, self.client, self.courier)
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
+        self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
         self.mailbox: MailboxService | None = None
         self._told: set[str] = set()
         self._changes = asyncio.Condition()
@@ -80,7 +83,11 @@ class App:
         token = local.new_token(self.body.dice)
         commands = {name: self._command(name) for name in table()}
         commands |= {"join": self._join, "sync": self._sync, "take-back": self._take_back}
-        routes = [*local.local_routes(token, commands), health_route(self.body.clock)]
+        routes = [
+            *local.local_routes(token, commands),
+            health_route(self.body.clock),
+            metrics_route(self._metrics(), METRICS),
+        ]
         self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, limits))
         self.local_port = self._listeners[0].port
         if http.listen_host is not None:
@@ -110,13 +117,29 @@ class App:
         self.body.close()
 
     async def _bind(self, routes: list[Route], host: str, port: int, limits: ServerLimits) -> Listener:
-        app = create_server_app(routes, clock=self.body.clock, dice=self.body.dice, limits=limits)
+        app = create_server_app(
+            routes, clock=self.body.clock, dice=self.body.dice, limits=limits, requests=self.requests
+        )
         return await listen(app, host, port)
 
     def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_report)
         self._tasks[name] = task
+
+    def _metrics(self) -> list[Counter | Gauge]:
+        """Counts only: no member, no referral (DESIGN §3.7)."""
+        held = self.body.ctx
+        return [
+            self.requests,
+            Gauge(
+                "raccordo_members_version",
+                "Versione dell'elenco",
+                lambda: held.membership.version if held.joined else 0,
+            ),
+            Gauge("raccordo_commits", "Scritture confermate", lambda: self.body.store.commits),
+            Gauge("raccordo_commands", "Comandi eseguiti", lambda: self.body.store.commands),
+        ]
 
     # -- what the outside calls
 
