@@ -37,7 +37,7 @@ from protocol.limits import (
     VERSION,
 )
 from protocol.names import Channel, check_event_id, check_hash, check_node_id, parse_channel
-from protocol.strict import ScannedJson, decode, decode_scanned, digest, scan
+from protocol.strict import ScannedJson, decode, decode_scanned, decode_written, digest, scan
 from protocol.suite import SealingKey, SealingPublic, SigningKey, Suite
 from schemas.bodies import Body
 from schemas.wire import Batch, Envelope, Item, Routing
@@ -206,7 +206,7 @@ def make_envelope(
 
 def read_items(raw: bytes) -> list[Item]:
     """A batch, at most 50 items and 6 MiB; an item is judged by `item_parts`, so that a bad one spoils no other."""
-    items = decode(raw, Batch, max_bytes=BATCH_BYTES).items
+    items = decode_written(raw, Batch, max_bytes=BATCH_BYTES, numbers=False).items
     if len(items) > BATCH_ITEMS:
         raise ProtocolError("too-large", field="items", expected=f"at most {BATCH_ITEMS}", got=str(len(items)))
     return items
@@ -232,7 +232,7 @@ def read_outer(e: str, s: str) -> Outer:
     if len(s) > SEALED_MAX:
         raise ProtocolError("too-large", field="s", expected=f"at most {SEALED_MAX} characters")
     jws = parse_compact(e, MSG, max_bytes=ROUTING_MAX)
-    routing = decode(jws.payload, Routing, max_bytes=ROUTING_MAX)
+    routing = decode_written(jws.payload, Routing, max_bytes=ROUTING_MAX)
     check_node_id(routing.sender, field="from")
     check_node_id(routing.to, field="to")
     check_event_id(routing.jti)

@@ -14,7 +14,7 @@ from protocol.errors import ProtocolError
 from protocol.keys import SEALING, Jwk, from_jwk
 from protocol.limits import SEAL_HEADER_MAX, SEALED_MAX
 from protocol.names import is_hash
-from protocol.strict import b64u_decode, b64u_encode, decode
+from protocol.strict import b64u_decode, b64u_encode, decode_written
 from protocol.suite import NONCE_BYTES, TAG_BYTES, SealingKey, SealingPublic, Suite
 
 ALG: Final = "ECDH-ES"
@@ -99,7 +99,7 @@ def _read_header(segment: str) -> Header:
         raise ProtocolError("too-large", field="header")
     raw = b64u_decode(segment, field="header")
     try:
-        header = decode(raw, Header, max_bytes=SEAL_HEADER_MAX)
+        header = decode_written(raw, Header, max_bytes=SEAL_HEADER_MAX, numbers=False)
     except ProtocolError as error:
         raise ProtocolError("bad-header", field=error.field, expected=error.expected, got=error.code) from None
     for name, value, expected in (("alg", header.alg, ALG), ("enc", header.enc, ENC)):

@@ -170,6 +170,26 @@ def decode(raw: bytes, shape: type[T], *, max_bytes: int, max_depth: int = JSON_
     return decode_scanned(scan(raw, max_bytes=max_bytes, max_depth=max_depth), shape)
 
 
+_encode: Final = msgspec.json.Encoder().encode
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % (_INT_TEXT_MAX - 1))
+
+
+def decode_written(raw: bytes, shape: type[T], *, max_bytes: int, numbers: bool = True) -> T:
+    """As `decode`, at a quarter of its cost for bytes that equal their own writing: those pass every strict rule.
+
+    For closed shapes, which nearly always come as we write them: no unknown member, no repetition, no depth of their
+    own. `numbers` False: the shape holds none, so their size need not be looked at.
+    """
+    if len(raw) <= max_bytes:
+        try:
+            value = _decoder(shape).decode(raw)
+            if _encode(value) == raw and not (numbers and _LONG_NUMBER.search(raw)):
+                return value
+        except (msgspec.MsgspecError, UnicodeError):
+            pass  # the strict scan says what is wrong with it
+    return decode(raw, shape, max_bytes=max_bytes)
+
+
 def decode_body(raw: bytes, shape: type[T], *, max_bytes: int) -> T:
     """As `decode`, for what was sealed: every fault is `bad-body`, `got` naming the finer code."""
     try:
