@@ -28,14 +28,16 @@ class Clock:
 class Desk:
     """One body: operators OP (desk operator) and AS (social worker)."""
 
-    def __init__(self, name, path, clock, net):
+    def __init__(self, name, path, clock, net, *, migrations=MIGRATIONS, session=0):
+        """`session`: other dice over the same keys, for a store that was written before."""
         self.name = name
         dice = SeededDice(sum(name.encode()))
         keys = MemoryKeystore(dice)
         keys.add_signing(seed(name), signer(name).kid, T0)
         keys.add_sealing(seed(name), sealer(name).kid, T0)
+        dice = SeededDice(session) if session else dice
         self.ctx = Context(me=name, net=net, suite=S1, clock=clock, dice=dice, keystore=keys)
-        self.store = Store.open(store_path(path / name), MIGRATIONS)
+        self.store = Store.open(store_path(path / name), migrations)
         self.exchange = Exchange(self.ctx)
         self.run(lambda tx: operators.add(tx, "OP", "RL-OPSPORT", None, T0))
         self.run(lambda tx: operators.add(tx, "AS", "RL-ASSOC", None, T0))
@@ -77,7 +79,7 @@ class Desk:
 class Ambito:
     """Some desks with one membership; `carry` moves everything due by the direct route until nothing is."""
 
-    def __init__(self, path, *names, clock=None, **entries):
+    def __init__(self, path, *names, clock=None, migrations=MIGRATIONS, session=0, **entries):
         self.clock = clock or Clock()
         self.network = Network()
         for name in names:
@@ -86,7 +88,10 @@ class Ambito:
             routes = self.network.routes(name, urls=[f"https://{name}.example"], relays=[])
             self.network.add(name, admission=admission, routes=routes)
         self.membership = self.network.step()
-        self.desks = {name: Desk(name, path, self.clock, self.network.net) for name in names}
+        self.desks = {
+            name: Desk(name, path, self.clock, self.network.net, migrations=migrations, session=session)
+            for name in names
+        }
         self.adopt()
 
     def __getitem__(self, name):
