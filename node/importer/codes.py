@@ -37,9 +37,9 @@ def _search(pattern: str, text: str) -> re.Match[str] | None:
     return re.search(rf"(?<![a-z0-9])(?:{pattern})", text)
 
 
-def service_codes(name: str, description: str) -> ServiceCodes:
-    """Categories and needs: of the name, and when the name says nothing, of the description."""
-    for text in (fold(name), fold(description)):
+def service_codes(name: str, *further: str) -> ServiceCodes:
+    """Categories and needs: of the name, and when the name says nothing, of the first further text that does."""
+    for text in map(fold, (name, *further)):
         categories, needs = dict[str, Found](), dict[str, Found]()
         for hint in keywords.SERVICES:
             if m := _search(hint.words, text):
@@ -73,7 +73,7 @@ def two_services(name: str) -> tuple[str, str] | None:
     halves = re.split(r"\s+(?:e|ed|\+|&|/)\s+|\s*[+/]\s*", name, maxsplit=1)
     if len(halves) != 2:
         return None
-    one, other = ({f.code for f in service_codes(half, "").categories} for half in halves)
+    one, other = ({f.code for f in service_codes(half).categories} for half in halves)
     return (halves[0].strip(), halves[1].strip()) if one and other and not one & other else None
 
 

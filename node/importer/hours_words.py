@@ -82,7 +82,8 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("note", r"\d+\s*(?:gg\b\.?|giorn[oi]|settiman[ae]|sett\b\.?)\s+prima\b", None),
     ("note", r"salvo\s+(?:divers[aei]|altr[aei])\s+\w+", None),
     ("assuming", r"(?:e\s+comunque\s+)?(?:fino|sino)\s+ad?\s+(?:l'\s?)?esaurimento\b"
-                 r"(?:\s+(?:di|delle|dei|del|degli|della))?(?:\s+(?:scorte|posti|numeri|numerini|disponibilita|prodotti|viveri|merce|pasti))?", None),
+                 r"(?:\s+(?:di|delle|dei|del|degli|della))?"
+                 r"(?:\s+(?:scorte|posti|numeri|numerini|disponibilita|prodotti|viveri|merce|pasti))?", None),
     ("withholidays", r"(?:(?:sono\s+)?(?:compres[eiao]|inclus[eiao])|anche)\s+(?:(?:i|le|nei|nelle)\s+)?"
                      r"(?:giorni\s+)?(?:festiv[oi]\b|festivita\b)"
                      r"|(?:giorni\s+)?(?:festiv[oi]|festivita)\s+(?:compres[eiao]|inclus[eiao])\b", None),

@@ -17,12 +17,14 @@ class Hint(NamedTuple):
 
 
 SERVICES: Final[list[Hint]] = [
-    Hint(r"segretariato|ups\b|sportello sociale|sportello di cittadinanza|punto informativo|centro di ascolto"
+    Hint(r"segretariato|ups\b|sportello sociale|sportello di cittadinanza|punto informativo"
+         r"|(?:centro|sportello|punto|spazio|servizio)(?: di| d)? ascolto|sportello informativo"
          r"|urp\b|ufficio servizi sociali|servizi sociali\b", "SC-SEGR", ("NA-INFO",)),
     Hint(r"servizio sociale\b|assistent[ei] social[ei]|presa in carico|ufficio servizi sociali|servizi sociali\b",
          "SC-SSP", ("NA-INFO",)),
     Hint(r"pua\b|punto unico|porta unica|p u a\b", "SC-PUA", ("NA-SALUTE", "NA-DOMIC")),
-    Hint(r"pronto intervento|pis\b|emergenz[ae] social|centrale operativa", "SC-PIS", ("NA-EMERG",)),
+    Hint(r"pronto intervento|pis\b|emergenz[ae] social|centrale operativa"
+         r"|unita (?:mobile )?di strada|unita mobile", "SC-PIS", ("NA-EMERG",)),
     Hint(r"pension[ei]|previdenz|patronat|inps\b|inail\b|naspi\b|disoccupazione|maternita autonom|infortun", "SC-PATR",
          ("NA-PREVID",)),
     Hint(r"invalidita|indennita di accompagnamento|l(?:egge)? ?104", "SC-PATR", ("NA-INVAL",)),
@@ -34,7 +36,8 @@ SERVICES: Final[list[Hint]] = [
     Hint(r"buon[oi] spesa|emporio|pacc(?:o|hi) (?:alimentar|viveri)|banco alimentare|viveri|distribuzione alimentar"
          r"|spesa solidale|dispensa solidale", "SC-BUONI", ("NA-ALIM",)),
     Hint(r"mensa\b(?! scolastic)|mense\b(?! scolastic)", "SC-MENSA", ("NA-ALIM",)),
-    Hint(r"docc[ei]a?\b|guardaroba|accoglienza diurna|vestiario|lavanderia", "SC-ACCDIU", ("NA-ALIM",)),
+    Hint(r"docc[ei]a?\b|guardaroba|accoglienza diurna|vestiario|vestiti\b|indumenti|lavanderia", "SC-ACCDIU",
+         ("NA-ALIM",)),
     Hint(r"accoglienza notturna|dormitor|piano freddo|asilo notturno|riparo notturno", "SC-DORM", ("NA-CASA",)),
     Hint(r"allogg[io]\w* (?:temporane|di emergenza)|housing|pronta accoglienza", "SC-ALLOG", ("NA-CASA",)),
     Hint(r"sportello casa|contributo affitto|affitt[oi]\b|erp\b|cas[ae] popolar|sfratt|morosita|edilizia residenziale"
@@ -64,12 +67,12 @@ SERVICES: Final[list[Hint]] = [
     Hint(r"immigrat|stranier|migrant|permess[oi] di soggiorno|profug|rifugiat|richiedenti asilo|sai\b"
          r"|mediazione (?:linguistic|cultural|intercultural)", "SC-PROF", ("NA-STRAN",)),
     Hint(r"dipendenz|sert\b|ser d\b|stdp\b|alcol|ludopati|gioco d azzardo", "SC-DIPEND", ("NA-DIPEND",)),
-    Hint(r"salute mentale|csm\b|psicolog|psichiatr", "SC-PSICH", ("NA-SALMENT",)),
+    Hint(r"salute mentale|csm\b|psicolog|psichiatr|auto (?:mutuo )?aiuto|mutuo aiuto", "SC-PSICH", ("NA-SALMENT",)),
     Hint(r"prelievi|punto salute|ambulator|urp sanitario|ausili\b|poliambulatorio|fisioterapi|medic[oi] di base",
          "SC-SANIT", ("NA-SALUTE",)),
     Hint(r"tirocin|bors[ae] lavoro|inserimento (?:sociale|lavorativo)", "SC-INSER", ("NA-LAVORO",)),
     Hint(r"sportello lavoro|ricerca (?:del )?lavoro|orientamento (?:professionale|al lavoro)|cpi\b"
-         r"|centro (?:per l )?impiego",
+         r"|centro (?:per l )?impiego|curriculum",
          "SC-LAVORO", ("NA-LAVORO",)),
     Hint(r"cors[oi] di|scuola di italiano|italiano l2|alfabetizzazione|formazione professionale|mensa scolastica"
          r"|trasporto scolastico|diritto allo studio|aiuto compiti", "SC-FORM", ("NA-ISTRUZ",)),
@@ -77,7 +80,7 @@ SERVICES: Final[list[Hint]] = [
     Hint(r"bibliotec|servizi culturali|museo", "SC-CULT", ("NA-CULTURA",)),
     Hint(r"palestra|soggiorn[oi] (?:estiv|marin|montan)|ginnastica|attivita motoria|ricreativ|sportiv|colonia estiva",
          "SC-SPORT", ("NA-CULTURA",)),
-    Hint(r"telefonata amica|banca del tempo|compagnia|volontariato", "SC-PROMO", ("NA-SOLIT",)),
+    Hint(r"telefon(?:ata|o) amic[oa]|banca del tempo|compagnia|volontariato", "SC-PROMO", ("NA-SOLIT",)),
     Hint(r"bonus (?:luce|gas|idrico|acqua)|tari\b|agevolazion[ei] (?:tariff|tribut)|esenzione tari", "SC-COSTOSERV",
          ("NA-ECON",)),
 ]  # fmt: skip
@@ -147,6 +150,9 @@ NETWORK_ONLY: Final = (
 )
 URGENT: Final = r"linea urgente|pronto intervento|emergenz|urgenze"
 HIDDEN_PLACE: Final = r"indirizzo segret|sede segreta|luogo segreto|indirizzo protetto|sede protetta"
+# in the address itself one word is enough
+HIDDEN_ADDRESS: Final = rf"{HIDDEN_PLACE}|segret[oaie]\b|top secret|nascost[oa]\b"
 RESERVED: Final = (
     r"sede riservata|indirizzo riservato|indirizzo comunicato|indirizzo non pubblic|sede non pubblic|riservato\b"
+    r"|non (?:si )?(?:pubblica|divulga|diffond|comunica|rivela)|da non (?:pubblica|divulga|diffond|comunica|rivela)"
 )

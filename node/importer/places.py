@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from node.importer import keywords
 from node.importer.codes import says
+from protocol.contents import STREET
 from protocol.territory import Territory
 
 Kind = Literal["public", "secret", "reserved"]
@@ -29,13 +30,13 @@ class Place(NamedTuple):
 
 def read_place(address: str, comune: str, cap: str, own_comune: str | None, territory: Territory, today: date) -> Place:
     """A secret place has neither street nor comune, whatever the cells say, and takes nothing from the body."""
-    if says(keywords.HIDDEN_PLACE, address, comune):
-        return Place("secret", problems=[("place-secret", "address", "")])
+    if says(keywords.HIDDEN_ADDRESS, address, comune):
+        return Place("secret", problems=[withheld(address) or ("place-secret", "address", "")])
     problems: list[tuple[str, str, str]] = []
     derived: list[str] = []
     istat = _comune(comune, own_comune, territory, today, problems, derived)
     if says(keywords.RESERVED, address):
-        problems.append(("place-reserved", "address", ""))
+        problems.append(withheld(address) or ("place-reserved", "address", ""))
         return Place("reserved", comune=istat, problems=problems, derived=derived)
     street = " ".join(address.split()).strip(" -–")
     if not istat:
@@ -56,6 +57,12 @@ def read_place(address: str, comune: str, cap: str, own_comune: str | None, terr
     )
 
 
+def withheld(address: str) -> tuple[str, str, str] | None:
+    """The problem of a cell that holds a street although it is to be told to nobody."""
+    told = STREET.search(address) or re.search(r"\d", address)
+    return ("place-withheld", "address", "") if told else None
+
+
 def _comune(
     text: str,
     own: str | None,
@@ -67,6 +74,7 @@ def _comune(
     """The ISTAT code as published: the comune that was written, also when it has a successor."""
     if not text.strip(" -–"):
         if not own:
+            problems.append(("comune-absent", "comune", ""))
             return ""
         problems.append(("comune-missing", "comune", territory.name(own)))
         derived.append("comune")

@@ -15,7 +15,9 @@ from node.importer.columns import LABELS, WEEKDAYS, Column, find_header, fold, g
 from node.importer.reading import MAX_CELL, MAX_ROWS, Line, Sheet
 from node.importer.rows import RowReading, read_row
 from node.importer.suspicions import desk_marks
+from node.importer.template import LISTS, NOTES_SHEET
 from node.importer.wording import RowProblem, row_problem
+from protocol.contents import faults
 from protocol.errors import ProtocolError
 from protocol.territory import Territory
 from schemas.records import Service
@@ -62,7 +64,10 @@ class RowOutcome:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """`public` and `network` are the records to be published; `missing` the known entries no row matched."""
+    """`public` and `network` are the records to be published; `missing` the known entries no row matched.
+
+    `sheet` was read, `other_sheets` of the same workbook hold something and were not.
+    """
 
     rows: list[RowOutcome]
     public: list[Service]
@@ -71,6 +76,13 @@ class ImportPlan:
     encoding: str
     delimiter: str
     missing: list[KnownEntry] = field(default_factory=list)
+    sheet: str = ""
+    other_sheets: tuple[str, ...] = ()
+
+
+def holds_personal_data(text: str) -> bool:
+    """The rule of protocol.contents, also for what people write in small letters."""
+    return any(fault.code == "catalogue-personal-data" for fault in faults({"text": text.upper()}))
 
 
 def entry_key(member: str, name: str, comune: str, address: str) -> str:
@@ -107,7 +119,8 @@ def plan_import(
     shown = [row for row in rows if row.record]
     public = [row.record for row in shown if row.record and row.visibility == "public"]
     network = [row.record for row in shown if row.record and row.visibility == "network"]
-    return ImportPlan(rows, public, network, columns, sheet.encoding, sheet.delimiter, missing)
+    others = tuple(name for name in sheet.others if name not in (LISTS, NOTES_SHEET))
+    return ImportPlan(rows, public, network, columns, sheet.encoding, sheet.delimiter, missing, sheet.name, others)
 
 
 def _before(line: Line) -> Outcome:
@@ -135,6 +148,7 @@ class _Reader:
         for name in [name for name, cell in cells.items() if len(cell) > LONGEST.get(name, SHORT)]:
             cells[name] = cells[name][: LONGEST.get(name, SHORT)]
             problems.append(row_problem("text-too-long", self.names.get(name, ""), name))
+        problems += self._personal(cells)
         if not cells.get("service", "").strip(" -–"):
             missing = row_problem("service-missing", self.names["service"], "service")
             return RowOutcome(line.number, "rejected", problems=(*problems, missing))
@@ -145,6 +159,15 @@ class _Reader:
             problems.append(row_problem("other-body", self.names["body"], "body", named))
         visibility: Literal["public", "network"] = "network" if reading.network else "public"
         return RowOutcome(line.number, "imported", None, reading, visibility, tuple(problems))
+
+    def _personal(self, cells: dict[str, str]) -> list[RowProblem]:
+        """Cells with a codice fiscale or an IBAN are emptied and named; what they hold is not repeated."""
+        if not holds_personal_data("\n".join(cells.values())):
+            return []
+        found = [name for name, cell in cells.items() if holds_personal_data(cell)]
+        for name in found:
+            cells[name] = ""
+        return [row_problem("personal-data", self.names.get(name, ""), name) for name in found]
 
     def _skipped(self, line: Line, filled: list[str], cells: Mapping[str, str]) -> Outcome | None:
         """A repeated header or a section title is a title; a remark below the table is a note."""
@@ -266,7 +289,7 @@ def _finished(row: RowOutcome) -> RowOutcome:
 
 
 def _outcome(problems: Sequence[RowProblem]) -> Outcome:
-    grave = any(problem.severity != "notice" for problem in problems)
+    grave = any(problem.severity in ("error", "warning") for problem in problems)
     return "imported_with_warnings" if grave else "imported"
 
 

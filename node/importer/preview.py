@@ -7,6 +7,7 @@ from msgspec import to_builtins
 
 from node.importer.hours import HoursReading
 from node.importer.plan import ImportPlan, RowOutcome
+from node.importer.wording import RowProblem
 
 
 class HoursPreview(TypedDict, total=False):
@@ -29,6 +30,7 @@ class RowPreview(TypedDict, total=False):
     record: object
     hours: HoursPreview | None
     problems: list[dict[str, str]]
+    remarks: list[dict[str, str]]
     suggestions: list[dict[str, str]]
     reasons: dict[str, str]
     derived: list[str]
@@ -39,6 +41,8 @@ class RowPreview(TypedDict, total=False):
 class Preview(TypedDict):
     encoding: str
     delimiter: str
+    sheet: str
+    other_sheets: list[str]
     columns: list[dict[str, object]]
     counts: dict[str, int]
     rows: list[RowPreview]
@@ -53,11 +57,17 @@ def preview(plan: ImportPlan) -> Preview:
     return {
         "encoding": plan.encoding,
         "delimiter": plan.delimiter,
+        "sheet": plan.sheet,
+        "other_sheets": list(plan.other_sheets),
         "columns": [{"name": c.name, "field": c.field or "ignored", "score": c.score} for c in plan.columns],
         "counts": counts,
         "rows": [row_preview(row) for row in plan.rows],
         "missing": [{"id": entry.id, "name": entry.name} for entry in plan.missing],
     }
+
+
+def _problem(problem: RowProblem) -> dict[str, str]:
+    return {**problem._asdict(), "severity": problem.severity}
 
 
 def row_preview(row: RowOutcome) -> RowPreview:
@@ -66,7 +76,8 @@ def row_preview(row: RowOutcome) -> RowPreview:
         "outcome": row.outcome,
         "record": to_builtins(row.record) if row.record else None,
         "hours": hours_preview(row.reading.hours) if row.reading else None,
-        "problems": [{**problem._asdict(), "severity": problem.severity} for problem in row.problems],
+        "problems": [_problem(problem) for problem in row.problems if problem.severity != "remark"],
+        "remarks": [_problem(problem) for problem in row.problems if problem.severity == "remark"],
         "suggestions": [suggestion._asdict() for suggestion in row.suggestions],
     }
     if row.reading:

@@ -41,11 +41,16 @@ class Line(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """What was read: `encoding` and `delimiter` for the preview ("xlsx" and "" for a workbook)."""
+    """What was read: `encoding` and `delimiter` for the preview ("xlsx" and "" for a workbook).
+
+    `name` is the sheet of the workbook that was read, `others` those that hold something and were not.
+    """
 
     lines: list[Line]
     encoding: str
     delimiter: str
+    name: str = ""
+    others: tuple[str, ...] = ()
 
 
 def read_sheet(data: bytes) -> Sheet:
@@ -214,12 +219,16 @@ def _calamine(data: bytes) -> Sheet:
 
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        for name in book.sheet_names:
+        for place, name in enumerate(book.sheet_names):
             sheet = book.get_sheet_by_name(name)
             _check_size(sheet.total_height, sheet.total_width)
             rows = sheet.to_python(skip_empty_area=False)
             if any(any(cell != "" for cell in row) for row in rows):
-                return Sheet([clean_line(i + 1, [as_text(c) for c in row]) for i, row in enumerate(rows)], "xlsx", "")
+                lines = [clean_line(i + 1, [as_text(c) for c in row]) for i, row in enumerate(rows)]
+                others = [
+                    other for other in book.sheet_names[place + 1 :] if book.get_sheet_by_name(other).total_height
+                ]
+                return Sheet(lines, "xlsx", "", clean(name), tuple(map(clean, others)))
     except ProtocolError:
         raise
     except BaseException as error:  # the Rust side panics (a BaseException) on some damaged files

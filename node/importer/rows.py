@@ -16,10 +16,11 @@ from node.importer.columns import fold
 from node.importer.dates import is_future, is_stale, parse_date
 from node.importer.hours import HoursReading, parse_hours
 from node.importer.phones import PhoneReading, parse_phones
-from node.importer.places import Place, read_place
+from node.importer.places import Place, read_place, withheld
 from node.importer.texts import (
     CostReading,
     LanguageReading,
+    is_bare_amount,
     is_nothing,
     members_only_free,
     parse_ages,
@@ -30,6 +31,7 @@ from node.importer.texts import (
     parse_waiting,
 )
 from node.importer.wording import RowProblem, row_problem
+from protocol.contents import STREET
 from protocol.territory import Territory
 from schemas.records import Service
 
@@ -77,7 +79,7 @@ class RowReading:
 class _Row:
     """The cells of a row by field, the names of their columns, and what was noticed."""
 
-    cells: Mapping[str, str]
+    cells: dict[str, str]
     columns: Mapping[str, str]
     body: BodyProfile
     today: date
@@ -104,9 +106,9 @@ def read_row(
     cells: Mapping[str, str], columns: Mapping[str, str], body: BodyProfile, territory: Territory, today: date
 ) -> RowReading:
     """`cells` and `columns` (names as written) by field; the service name must be there."""
-    row = _Row(cells, columns, body, today)
-    name = row.line("service")
+    row = _Row(dict(cells), columns, body, today)
     place, hours = _place(row, territory), _hours(row)
+    name = row.line("service")
     network = codes.says(keywords.NETWORK_ONLY, *map(row.get, ("description", "requirements", "notes", "service")))
     if network:
         row.say("network-only", "description", network)
@@ -118,7 +120,8 @@ def read_row(
 
 
 def _values(row: _Row, name: str, place: Place, hours: HoursReading) -> Values:
-    found, targets = codes.service_codes(name, row.get("description")), codes.target_codes(row.get("targets"))
+    found = codes.service_codes(name, row.get("category"), row.get("description"))
+    targets = codes.target_codes(row.get("targets"))
     _explain(row, found, targets)
     languages, interpreters = _languages(row)
     requirements = row.line("requirements", TEXT)
@@ -163,11 +166,21 @@ def _place(row: _Row, territory: Territory) -> Place:
     place = read_place(row.get("address"), row.get("comune"), row.get("cap"), row.body.comune, territory, row.today)
     elsewhere = codes.says(keywords.HIDDEN_PLACE, *map(row.get, ("description", "notes", "service")))
     if place.kind != "secret" and elsewhere:
-        place = Place("secret", problems=[("place-secret", "address", "")])
+        place = Place("secret", problems=[withheld(row.get("address")) or ("place-secret", "address", "")])
+    if place.kind == "secret":
+        _untold(row)
     for code, name, got in place.problems:
         row.say(code, name, got)
     row.derived.extend(place.derived)
     return place
+
+
+def _untold(row: _Row) -> None:
+    """A text that names a street would tell where a secret place is, and could not be published (protocol.contents)."""
+    for name in [name for name in row.cells if name not in ("address", "comune", "service")]:
+        if STREET.search(row.get(name)):
+            row.say("place-told", name)
+            row.cells[name] = ""
 
 
 def _hours(row: _Row) -> HoursReading:
@@ -182,7 +195,7 @@ def _explain(row: _Row, found: codes.ServiceCodes, targets: list[codes.Found]) -
         row.reasons.setdefault(one.code, one.words)
     row.derived.extend(name for name, some in (("categories", found.categories), ("needs", found.needs)) if some)
     if not found.categories:
-        row.say("category-unknown", "service")
+        row.say("category-unknown", "category")
     if row.get("targets") and not targets:
         row.say("targets-unknown", "targets", row.get("targets"))
 
@@ -239,6 +252,8 @@ def _verified(row: _Row) -> str:
 def _costs(row: _Row) -> list[CostReading]:
     text = row.get("cost")
     found = parse_cost(text)
+    if is_bare_amount(text):
+        row.say("cost-assumed", "cost", text)
     if found and not found[0].code:
         row.say("cost-unclear", "cost", text)
         found = [found[0]._replace(code="CT-ND")]

@@ -7,6 +7,7 @@ from node.importer.columns import LABELS
 from schemas import vocabularies
 
 ROWS: Final = 500
+LISTS, NOTES_SHEET = "elenchi", "istruzioni"
 _WIDE: Final = frozenset({"service", "description", "hours", "requirements", "documents", "address"})
 _ORDER: Final = (
     "service", "description", "targets", "address", "comune", "phone", "email", "hours", "requirements", "documents",
@@ -54,7 +55,7 @@ def write_template(path: Path) -> None:
     from openpyxl.worksheet.datavalidation import DataValidation
 
     book = Workbook()
-    sheet, lists, notes = book.active, book.create_sheet("elenchi"), book.create_sheet("istruzioni")
+    sheet, lists, notes = book.active, book.create_sheet(LISTS), book.create_sheet(NOTES_SHEET)
     sheet.title = "servizi"
     for column, name in enumerate(_ORDER, start=1):
         head = sheet.cell(1, column, LABELS[name])
@@ -69,7 +70,7 @@ def write_template(path: Path) -> None:
         letter = get_column_letter(place)
         for line, entry in enumerate(entries, start=1):
             lists.cell(line, place, entry)
-        choice = DataValidation("list", formula1=f"elenchi!${letter}$1:${letter}${len(entries)}", allow_blank=True)
+        choice = DataValidation("list", formula1=f"{LISTS}!${letter}$1:${letter}${len(entries)}", allow_blank=True)
         choice.showErrorMessage = False  # several values in a cell are welcome
         target = get_column_letter(_ORDER.index(name) + 1)
         choice.add(f"{target}2:{target}{ROWS}")

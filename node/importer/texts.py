@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from node.importer.columns import fold
 from schemas import vocabularies
 
+_BARE: Final = re.compile(r"\d{1,4}(?:[.,]\d{1,2})?")
 NOTHING: Final = frozenset({"", "nessuno", "nessuna", "no", "niente", "non previsto", "non previsti", "0", "n d", "nd"})
 Access = Literal["direct", "social-service", "desk-referral", "assessment"]
 _AMOUNT: Final = re.compile(
@@ -55,10 +56,17 @@ _COSTS: Final[list[tuple[str, str]]] = [
 ]
 
 
+def is_bare_amount(text: str) -> bool:
+    """A number alone in the column of costs: what a workbook keeps of a cell that shows "5,00 €"."""
+    return bool(_BARE.fullmatch(text.strip())) and number(text.strip()) > 0
+
+
 def parse_cost(text: str) -> list[CostReading]:
     """ "730: € 40, ISEE gratuito" → a tariff of 40 and something free."""
     if not text.strip():
         return []
+    if is_bare_amount(text):
+        return [CostReading("CT-TARIF", number(text.strip()), text.strip())]
     found = [_cost(part) for part in re.split(r"[;\n+()]|,(?!\d)", text) if part.strip(" .")]
     known = list({(r.code, r.amount): r for r in reversed(found) if r.code}.values())[::-1]
     return known or [CostReading("CT-ND" if text.strip(" -–") == "" else "", None, text.strip())]

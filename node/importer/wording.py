@@ -1,12 +1,13 @@
 """What can be wrong with a row or a cell, in words for people. Not the refusals of a whole file (schemas.problems).
 
-error: the value was left out; warning: kept, to be checked; notice: only said.
+error: the value was left out; warning: kept, to be checked; notice: it could be better; remark: nothing is wrong, but
+what was made of the cell is said, because nothing is done in silence.
 """
 
 # ruff: noqa: E501  one row, one line
 from typing import Final, Literal, NamedTuple
 
-Severity = Literal["error", "warning", "notice"]
+Severity = Literal["error", "warning", "notice", "remark"]
 
 
 class Wording(NamedTuple):
@@ -31,9 +32,10 @@ WORDINGS: Final[dict[str, Wording]] = {
     "phone-unclear": Wording("error", "Il telefono «{got}» non è chiaro e non è stato importato.", "Scrivere un numero per volta, separati da «;»."),
     "email-invalid": Wording("error", "L'indirizzo e-mail «{got}» non è valido e non è stato importato.", "Correggere l'e-mail."),
     "email-several": Wording("notice", "Più indirizzi e-mail: usato il primo.", "Tenere quello dello sportello."),
-    "comune-variant": Wording("notice", "Comune riconosciuto come {got}.", "Nessuna azione, se è giusto."),
-    "comune-ended": Wording("notice", "Il comune oggi fa parte di {got}.", "Nessuna azione: si cerca con entrambi i nomi."),
+    "comune-variant": Wording("remark", "Comune riconosciuto come {got}.", "Nessuna azione, se è giusto."),
+    "comune-ended": Wording("remark", "Il comune oggi fa parte di {got}.", "Nessuna azione: si cerca con entrambi i nomi."),
     "comune-unknown": Wording("error", "Il comune «{got}» non è tra quelli della rete.", "Correggere il nome del comune."),
+    "comune-absent": Wording("warning", "Manca il comune, e quello dell'ente non si sa.", "Scrivere il comune della sede."),
     "comune-missing": Wording("warning", "Manca il comune: usato quello dell'ente, {got}.", "Scrivere il comune della sede."),
     "date-invalid": Wording("error", "La data «{got}» non è una data.", "Scriverla così: 15/09/2026."),
     "date-missing": Wording("notice", "Data di aggiornamento assente: voce «non verificata».", "Indicare quando è stata controllata."),
@@ -42,14 +44,18 @@ WORDINGS: Final[dict[str, Wording]] = {
     "date-stale": Wording("warning", "Voce controllata più di 180 giorni fa: {got}.", "Controllare se è ancora giusta, poi confermarla."),
     "date-future": Wording("error", "La data «{got}» è nel futuro.", "Correggere la data."),
     "cost-unclear": Wording("warning", "Costo non capito: «{got}».", "Scrivere gratuito, un importo in euro, o in base a ISEE."),
+    "cost-assumed": Wording("remark", "Costo «{got}» letto come euro.", "Nessuna azione, se è giusto."),
     "cost-members-only": Wording("warning", "Gratuito solo agli iscritti: il patronato è gratuito per tutti (L. 152/2001).", "Correggere il costo, o chiarirlo con la capofila."),
     "targets-unknown": Wording("notice", "Destinatari non riconosciuti: «{got}».", "Usare le parole dell'elenco, per esempio anziani, famiglie, tutti."),
     "category-unknown": Wording("warning", "Tipo di servizio non riconosciuto dal nome: usato «altro».", "Scegliere la categoria dall'elenco."),
     "language-unknown": Wording("notice", "Lingua non riconosciuta: «{got}».", "Scrivere il nome della lingua per esteso."),
     "accessibility-unclear": Wording("notice", "Accessibilità non capita: «{got}».", "Scrivere per esempio: rampa, un gradino, ascensore."),
-    "place-secret": Wording("notice", "Indirizzo segreto: indirizzo, comune e coordinate non lasciano mai questo computer.", "Nessuna azione."),
-    "place-reserved": Wording("notice", "Sede riservata: il telefono si pubblica, l'indirizzo no.", "Nessuna azione."),
-    "network-only": Wording("notice", "Voce visibile solo agli aderenti («{got}»).", "Nessuna azione."),
+    "place-withheld": Wording("warning", "L'indirizzo è segreto o riservato: non è stato importato e non lascia questo computer.", "Toglierlo dal foglio, se il foglio gira: basta la parola SEGRETO."),
+    "place-told": Wording("error", "La sede è segreta, ma il testo nomina una via: il testo non è stato importato.", "Togliere la via dal testo."),
+    "personal-data": Wording("error", "La cella contiene un codice fiscale o un IBAN: non è stata importata.", "Toglierlo dal foglio: il catalogo non contiene dati di persone."),
+    "place-secret": Wording("remark", "Indirizzo segreto: indirizzo, comune e coordinate non lasciano mai questo computer.", "Nessuna azione."),
+    "place-reserved": Wording("remark", "Sede riservata: il telefono si pubblica, l'indirizzo no.", "Nessuna azione."),
+    "network-only": Wording("remark", "Voce visibile solo agli aderenti («{got}»).", "Nessuna azione."),
     "other-body": Wording("warning", "La riga è di un altro ente: «{got}».", "Controllare che la voce sia da pubblicare qui."),
     "url-invalid": Wording("error", "Il sito «{got}» non è un indirizzo web.", "Correggere il sito."),
     "hidden-characters": Wording("warning", "Tolti caratteri invisibili.", "Riscrivere la cella, se il testo non è giusto."),

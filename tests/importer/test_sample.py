@@ -1,4 +1,4 @@
-"""The sample sheets: 64 rows with one outcome each, 29 planted defects, and what a desk asks of them."""
+"""The sample sheets: 64 rows with one outcome each, and what a desk asks of them."""
 
 import json
 from datetime import datetime
@@ -12,7 +12,7 @@ from node.importer.plan import ImportPlan
 from node.importer.preview import preview
 from protocol.opening import is_open
 from schemas.records import Service
-from tests.importer.support import BODIES, codes, defects, find, plan_of
+from tests.importer.support import BODIES, codes, find, plan_of
 
 SKIPPED = {"ts-dispensa": [1, 5], "ts-lanterna": [1, 6], "ts-ponte": [1, 6]}
 
@@ -127,45 +127,7 @@ def test_the_preview_has_the_words_of_the_readme() -> None:
     assert row["reasons"]["SC-SEGR"] == "sportello sociale"
 
 
-# -- the defects: where each is seen
-# P: in the preview, with line, column and code. M: on the map; the record carries what the map needs.
-
-WHERE = {
-    "duplicate-entity": "M owner and provider are on the record; suggestion in the preview",
-    "duplicate-across-patronati": "M same category and need on the four records",
-    "duplicate-desk": "P duplicate-desk",
-    "duplicate-transport": "M two records, other bodies and areas, nothing suggested",
-    "hours-error": "P hours-out-of-range",
-    "hours-reversed": "P hours-reversed",
-    "phone-short": "P phone-short",
-    "email-invalid": "P email-invalid",
-    "comune-variant": "P comune-variant",
-    "comune-case": "P nothing to say: normalised; M same words once folded",
-    "comune-missing": "P nothing to say: the place is secret",
-    "secret-address": "P place-secret; M no location on the record",
-    "network-only": "P network-only, place-reserved; M visibility",
-    "date-excel-serial": "P date-serial",
-    "date-vague": "P date-stale",
-    "date-missing": "P date-missing; M verified_at absent",
-    "date-two-digit": "P nothing to say; M verified_at",
-    "date-mmyyyy": "P date-vague; M verified_at with the precision of a month",
-    "ambiguous-date": "P nothing to say; M verified_at",
-    "capacity-in-text": "M waiting.status full and a capacity of 0 of 18",
-    "mixed-service": "P mixed-service, suggestion to split",
-    "overnight": "M a schedule over midnight with its season",
-    "quotes-in-field": "P nothing to say",
-    "anonymous-access": "M anonymous_access",
-    "cost-conflict": "P cost-members-only; finding for the capofila",
-    "seasonal": "M closed_season",
-    "mobile-desk": "M a monthly schedule in Monteciccardo",
-}
-
-
-@pytest.mark.skipif(not defects(), reason="../shared is absent")
-@pytest.mark.feature("F003-07")
-def test_every_defect_of_the_list_is_in_the_table_here() -> None:
-    assert len(defects()) == 29
-    assert {row["tipo"] for row in defects()} == set(WHERE)
+# -- what a defect looks like in detail; all 29 of them are looked for in test_defects.py
 
 
 def test_a_contractor_is_linked_to_the_owner_as_a_proposal() -> None:
