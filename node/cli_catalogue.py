@@ -39,6 +39,7 @@ class _Row(Struct):
     record: dict[str, Any] | None
     problems: list[_Remark]
     suggestions: list[_Suggested]
+    remarks: list[_Remark] = []
     known: bool = False
     visibility: str = "public"
 
@@ -52,6 +53,8 @@ class _Preview(Struct):
     rows: list[_Row]
     counts: dict[str, int]
     columns: list[_Column]
+    sheet: str = ""
+    other_sheets: list[str] = []
 
 
 class _Profile(Struct):
@@ -79,6 +82,14 @@ OUTCOMES: Final = {
     "skipped_empty": "vuota, saltata",
     "skipped_note": "nota, saltata",
     "rejected": "NON importata",
+}
+SEVERAL: Final = {
+    "imported": "importate",
+    "imported_with_warnings": "importate con avvisi",
+    "skipped_title": "titoli, saltate",
+    "skipped_empty": "vuote, saltate",
+    "skipped_note": "note, saltate",
+    "rejected": "NON importate",
 }
 SAID_BY: Final = {
     "admission": "dall'ammissione alla rete",
@@ -170,12 +181,15 @@ def _imported(answer: _Imported) -> str:
     ignored = [column.name for column in found.columns if column.field == "ignored" and column.name]
     lines = [
         f"{answer.file}: {answer.body.name} ({answer.body.ptype}, {SAID_BY[answer.body.said_by]})",
+        *_sheets(found),
         *([f"Colonne non importate: {', '.join(ignored)}"] if ignored else []),
         "",
     ]
     for row in found.rows:
         lines += _row(row)
-    counts = ", ".join(f"{number} {OUTCOMES[name]}" for name, number in found.counts.items())
+    counts = ", ".join(
+        f"{number} {(OUTCOMES if number == 1 else SEVERAL)[name]}" for name, number in found.counts.items()
+    )
     lines += ["", f"Righe: {counts}."]
     if answer.missing and not answer.withdrawn:
         lines.append(f"Voci che il foglio non ha più (restano): {', '.join(answer.missing)}.")
@@ -188,6 +202,14 @@ def _imported(answer: _Imported) -> str:
     return "\n".join([*lines, "Adesso: «publish» per metterle sulla mappa."])
 
 
+def _sheets(found: _Preview) -> list[str]:
+    """Which sheet of a workbook was read, when there are others."""
+    if not found.other_sheets:
+        return []
+    others = ", ".join(f"«{name}»" for name in found.other_sheets)
+    return [f"Letto solo il foglio «{found.sheet}». Non letti: {others}."]
+
+
 def _row(row: _Row) -> list[str]:
     name = row.record["name"] if row.record else ""
     mark = " [solo per la rete]" if row.visibility == "network" else ""
@@ -196,6 +218,7 @@ def _row(row: _Row) -> list[str]:
     for remark in row.problems:
         where = f"colonna «{remark.column}»: " if remark.column else ""
         lines.append(terminal.tone(f"    {where}{remark.message}", "warn", sys.stdout))
+    lines += [f"    {remark.message}" for remark in row.remarks]
     return lines + [f"    Proposta: {suggestion.text}" for suggestion in row.suggestions]
 
 
