@@ -17,7 +17,11 @@ from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
 from protocol import referral
 from protocol.envelope import commitment
+from protocol.jws import RCPT, parse_compact
+from protocol.limits import RECEIPT_MAX
+from protocol.strict import decode
 from schemas.bodies import EventBody
+from schemas.wire import Receipt
 from tests.simulator import people, relay, shell
 
 Undo = Callable[[], None]
@@ -59,8 +63,15 @@ def _ack_before_commit() -> Undo:
         rehearsed = self.store.execute_group([rehearse])[0].error
         assert isinstance(rehearsed, _DryRun)
         then(rehearsed.result._replace(signed=[]))
-        command = lambda tx: self.exchange.receive(tx, items, prepared, relayed=relayed)  # noqa: E731
-        self.kernel.after(2_000, self.guarded(lambda: self.submit(command, lambda outcome: self.wake(0))))
+
+        def later() -> None:
+            self.submit(lambda tx: self.exchange.receive(tx, items, prepared, relayed=relayed), committed)
+
+        def committed(outcome: Any) -> None:
+            rest = outcome.value.signed if relayed and outcome.value else []
+            self.submit(lambda tx: shell.queue_receipts(tx, rest, self.clock.now()), lambda _: self.wake(0))
+
+        self.kernel.after(2_000, self.guarded(later))
 
     return _swap((shell.Node, "take", take))
 
@@ -130,7 +141,11 @@ class _Believed(NamedTuple):
 
 
 def _receipt_not_verified() -> Undo:
-    return _swap((inbox, "read_receipt", lambda text, membership, **_: _Believed(shell.read_acks(text))))
+    def read_receipt(text: str, membership: Any, **_: Any) -> _Believed:
+        payload = parse_compact(text, RCPT, max_bytes=RECEIPT_MAX).payload
+        return _Believed(decode(payload, Receipt, max_bytes=RECEIPT_MAX))
+
+    return _swap((inbox, "read_receipt", read_receipt))
 
 
 def _synchronous_off() -> Undo:
@@ -201,7 +216,8 @@ def _fold_by_arrival() -> Undo:
 
 def _final_without_h() -> Undo:
     def is_final(leg: Any, side: str, *, acks: Any, gap: bool, peer_ended: bool = False) -> bool:
-        return leg.settled_by is not None and (leg.settled_by.writer == "R" or leg.settled_by.n in acks)
+        by = leg.settled_by
+        return by is not None and (side == "R" or by.writer == "R" or by.kind == "void" or by.n in acks)
 
     return _swap((views, "is_final", is_final))
 

@@ -142,6 +142,8 @@ class Host:
 
     def settings_hold(self, outcome: Outcome[Any]) -> None:
         """The store refuses to work without the settings that make a commit durable, or on a damaged file."""
+        if isinstance(outcome.error, Violation):
+            raise outcome.error
         if isinstance(outcome.error, ProtocolError) and outcome.error.code in ("store-settings", "store-damaged"):
             raise Violation("store-refuses", f"{self.name}: {outcome.error}")
 
