@@ -17,7 +17,7 @@ from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
 from node.map.tables import map_migrations
 from node.runtime import trust
 from node.runtime.clock import SystemClock
-from node.runtime.config import NodeConfig
+from node.runtime.config import NodeConfig, load_secret
 from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore as KeyFile
 from node.runtime.ports import Clock, Keystore, Random
@@ -72,9 +72,8 @@ class Body:
     def open(cls, config: NodeConfig) -> "Body":
         """Opens the store under its lock. Raises store-busy, keys-exposed, config-missing…"""
         data = Path(config.data_dir)
-        passphrase_file = config.bodies[0].passphrase_file
-        passphrase = Path(passphrase_file).read_text("utf-8").strip() if passphrase_file else None
-        keystore = KeyFile.load(data / KEYS_NAME, passphrase)
+        secret = config.bodies[0].passphrase_file
+        keystore = KeyFile.load(data / KEYS_NAME, load_secret(Path(secret)) if secret else None)
         store = Store.open(store_path(data), MIGRATIONS, create=False)
         try:
             return cls(config, store, keystore, clock=SystemClock(), dice=SystemDice(), suite=S1)

@@ -128,7 +128,7 @@ def _times(routing: Routing, now: int) -> None:
     if routing.exp <= now:
         raise ProtocolError("expired", field="exp", expected=f"after {now}")
     if routing.exp - routing.iat > LIFETIME_MAX:
-        raise ProtocolError("bad-shape", field="exp", expected=f"at most {LIFETIME_MAX} s after iat")
+        raise ProtocolError("bad-lifetime", field="exp", expected=f"within {LIFETIME_MAX} s after iat")
 
 
 # -- catalogues
