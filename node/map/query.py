@@ -17,6 +17,7 @@ from protocol.territory import Territory
 Order = Literal["useful", "near"]
 EVERYBODY: Final = "TG-TUTTI"
 MIN_BEGINNING: Final = 3  # "boll": three letters and a key are what a desk types (DOMAIN §8)
+LATEST: Final = 32_503_680_000  # the year 3000: calendars of the standard library end in 9999
 MAX_WORDS: Final = 24  # a longer text is somebody's story, not a search
 
 _TOKEN: Final = re.compile(r"[\w’'.]+")
@@ -58,7 +59,7 @@ class Query(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
     costs: tuple[str, ...] = ()
     visibility: tuple[str, ...] = ()
     age: Annotated[int, Meta(ge=0, le=130)] | None = None
-    at: int | None = None
+    at: Annotated[int, Meta(ge=0, le=LATEST)] | None = None
     open: bool = False
     fresh: bool = False
     near: str | None = None
