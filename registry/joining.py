@@ -118,7 +118,7 @@ def _check_protocol(db: sqlite3.Connection, wanted: Wanted) -> None:
     """An older version is taken (its member is warned, F004-19); one nobody signed is not."""
     known = protocols(db)
     if known and wanted.protocol not in known:
-        raise ProtocolError("not-found", field="protocol", expected=known[-1].version, got=wanted.protocol.version)
+        raise ProtocolError("not-found", field="protocol", expected=known[-1].version)
 
 
 def _check_relays(db: sqlite3.Connection, joining: Joining, board: Board) -> None:
