@@ -155,6 +155,8 @@ def _reading(text: str, parse: Parse, rules: tuple[Rule, ...]) -> HoursReading:
         parse.leftovers.append("h24 insieme ad altri orari")
     if any(rule.fortnight for rule in rules):
         parse.leftovers.append("a settimane alterne, senza data di inizio")
+    if _overlapping(rules):
+        parse.assumed.append("gli orari di un periodo dell’anno si aggiungono a quelli di tutto l’anno")
     status = _status(parse, rules)
     shown = () if status == "h24" else _shown(rules)
     weekly, overnight = _weekly(shown)
@@ -173,6 +175,12 @@ def _reading(text: str, parse: Parse, rules: tuple[Rule, ...]) -> HoursReading:
         (*_mixed_notes(rules, shown), *parse.notes), tuple(problems), tuple(parse.leftovers), rules,
         parse.other_service,
     )  # fmt: skip
+
+
+def _overlapping(rules: tuple[Rule, ...]) -> bool:
+    """ "lun-ven 9-13; in agosto lun 9-11": besides, or instead? Both schedules stay, and it is said."""
+    always = {day for rule in rules if rule.season is None for day in rule.days}
+    return any(rule.season and always & set(rule.days) for rule in rules)
 
 
 def _status(parse: Parse, rules: tuple[Rule, ...]) -> Status:

@@ -134,6 +134,7 @@ class Chunker:
         self.parse = parse
         self.i = 0
         self.nightly = any(t.kind in ("part", "days") and re.search(r"\b(?:ser|nott)", t.text) for t in found)
+        self.last: Span | None = None
         parse.assumed += [f"«{token.text}»" for token in found if token.kind == "assuming"]
 
     def kind(self, at: int) -> str:
@@ -186,20 +187,35 @@ class Chunker:
                 self.i += 1
                 return Chunk("unknown", first.text)
             self.parse.assumed.append(f"«{first.text} {self.t[second].text}» letto come dalle … alle …")
+        late = self._late(self.i - 1, second + 1)
         self.i = second + 1
-        return self._in_the_day(_span(first, self.t[second], f"{first.text}-{self.t[second].text}"))
+        chunk = self._in_the_day(_span(first, self.t[second], f"{first.text}-{self.t[second].text}"), late)
+        self.last = chunk.value if isinstance(chunk.value, Span) else None
+        return chunk
 
-    def _in_the_day(self, chunk: Chunk) -> Chunk:
-        """ "9-12 e 3-6": hours before six are the afternoon's, and that is said; "03:00" and words for night stay."""
+    def _late(self, before: int, after: int) -> bool:
+        """Whether a word beside the times says afternoon or evening: that before them, else that behind them."""
+        while before >= 0 and self.t[before].kind in (*_SKIPPED, "from", "comma"):
+            before -= 1
+        for at in (before, after):
+            if at >= 0 and (self.kind(at) == "part" or (self.kind(at) == "days" and "ser" in self.t[at].text)):
+                return bool(re.search(r"\b(?:ser|pom)", self.t[at].text))
+        return False
+
+    def _in_the_day(self, chunk: Chunk, late: bool) -> Chunk:
+        """ "9-12 e 3-6", "8-10 di sera": hours on a dial of twelve are moved, and that is said; "03:00" stays."""
         span = chunk.value
-        if not isinstance(span, Span) or self.nightly or not 0 < span.opens < _AFTERNOON_FROM:
+        if not isinstance(span, Span) or span.opens == 0 or span.opens >= NOON - 60:
             return chunk
-        if chunk.text.startswith("0") or not span.opens < span.closes <= _AFTERNOON_TO:
+        back = self.last is not None and span.opens < self.last.opens and span.closes <= _AFTERNOON_TO
+        early = span.opens < _AFTERNOON_FROM and not self.nightly
+        on_a_dial = not chunk.text.startswith("0") and span.opens < span.closes
+        if on_a_dial and ((late and span.closes <= 12 * 60) or ((early or back) and span.closes <= _AFTERNOON_TO)):
+            self.parse.assumed.append(f"«{chunk.text}» letto come {'ore della sera' if late else 'pomeriggio'}")
+            return chunk._replace(value=Span(span.opens + 12 * 60, span.closes + 12 * 60))
+        if early:
             self.parse.assumed.append(f"«{chunk.text}» letto come ore della notte")
-            return chunk
-        moved = Span(span.opens + 12 * 60, span.closes + 12 * 60)
-        self.parse.assumed.append(f"«{chunk.text}» letto come pomeriggio")
-        return chunk._replace(value=moved)
+        return chunk
 
     def _nth(self) -> Chunk | None:
         begin, numbers, at = self.i, [self.t[self.i].value], self.i + 1
@@ -216,6 +232,7 @@ class Chunker:
         return Chunk("nth", " ".join(t.text for t in self.t[begin : self.i]), pairs)
 
     def _days(self) -> Chunk | None:
+        self.last = None
         begin, groups, assumed, holiday = self.i, [set[int]()], "", False
         joined, before = True, False
         while True:

@@ -79,7 +79,10 @@ class _Clauser:
     _on_or = _on_and
 
     def _on_other(self, chunk: Chunk) -> None:
+        """ "altri giorni su appuntamento"; which are "gli altri giovedì" no schedule can say."""
         self.additive = True
+        if self.kind(self.i + 1) == "days":
+            self.parse.leftovers.append(chunk.text)
 
     def _on_desk(self, chunk: Chunk) -> None:
         if self.now.timed:
@@ -196,6 +199,9 @@ class _Clauser:
             self.now.part = str(chunk.value)
         else:
             self.part = chunk.text
+
+    def _on_onlypart(self, chunk: Chunk) -> None:
+        self.parse.assumed.append(f"«{chunk.text}»: gli altri orari dello stesso giorno restano")
 
     def _on_fortnight(self, chunk: Chunk) -> None:
         if self.now.placed:
@@ -391,7 +397,11 @@ class _Clauser:
         part_follows = self.kind(at + 1) == "part" and self.kind(at + 2) != "span"
         part = str(self.c[at + 1].value) if part_follows else ""
         groups = value.groups
-        if self.kind(at + 1) == "span" and len(groups) > 1:
+        if self.kind(at + 1) == "span" and len(groups) == 1 and self.now.timed:
+            self._flush()  # "lun-ven 9-12 escluso mer 15-18": closed, or open at other times?
+            self.parse.leftovers.append(f"{chunk.text} {self.c[at + 1].text}")
+            self.foreign = True
+        elif self.kind(at + 1) == "span" and len(groups) > 1:
             self._flush()
             self.now.days = groups[-1]
             groups = groups[:-1]

@@ -107,7 +107,7 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
     ("booking", r"(?:per\s+)?(?:prenotar(?:e|si)|prenotazion[ei])\b(?:\s+obbligatori[ae]\b)?"
                 r"(?:\s+telefonic(?:a|he)\b)?", None),
     ("phone", r"(?:solo\s+|soltanto\s+|esclusivamente\s+)?(?:(?:al|per|via|tramite)\s+)?"
-              r"(?:telefon(?:o|ico|ica|icamente|are|ate|ando)\b|chiamare\b|chiamando\b|tel\b\.?|cell\b\.?"
+              r"(?:telefon(?:o|ico|ica|icamente|are|ate|ando)\b|chiamare\b|chiamando\b|whats\s?app\b|tel\b\.?|cell\b\.?"
               r"|centralino\b)", None),
     ("days", r"(?:tutti\s+i\s+|nei\s+|i\s+)*giorni\s+feriali|feriali", "working"),
     ("days", r"(?:tutti\s+i\s+|nei\s+|i\s+)*giorni\s+lavorativi|lavorativi", "office"),
@@ -123,6 +123,7 @@ _PHRASES: Final[list[tuple[str, str, object]]] = [
                 r"|(?:in\s+|d'|d\s)?(?:estate|inverno)\b", None),
     ("closed", r"chius[oiae]\b|chiusura\b|esclus[oiae]\b|ad\s+(?:esclusione|eccezione)\s+d(?:i|el|ella|ei)\b"
                r"|eccett(?:o|uat[oiae])\b|tranne\b|salvo\b|non\s+si\s+riceve\b|non\s+riceve\b|no\b", None),
+    ("onlypart", r"sol[oa]\s+(?:di\s+|al\s+|il\s+|la\s+)?(?:mattin[ao]|pomeriggio|sera)\b", None),
     ("part", r"(?:di\s+|al\s+|il\s+|la\s+|nel\s+|in\s+)?(?:mattin[aoe]|mattinata|matt\b\.?)", "morning"),
     ("part", r"(?:di\s+|al\s+|il\s+|nel\s+|in\s+)?(?:pomeriggi[o]?\b|pome?r?\b\.?)", "afternoon"),
     ("part", r"(?:di\s+|la\s+|in\s+)?(?:sera\b|serale\b|serali\b|notte\b|notturno\b|notturna\b)", "evening"),
@@ -173,6 +174,11 @@ _DATE_SPAN = re.compile(
 _MONTH_SPAN = re.compile(rf"{_PERIOD}({_MONTH})\s*(?:-|/|fino ad?\b|sino ad?\b|ad?\b|al\b)\s*({_MONTH})")
 _MONTH_LIST = re.compile(
     rf"(?:(?:in|ad?|nel|nei|mes[ei]|di|per|solo|il|tutto)\s+)*({_SURE_MONTH}(?:\s*(?:,|/|\be\b)\s*{_SURE_MONTH})*)"
+)
+# one end of a span of the year: nobody knows the other
+_OPEN_ENDED = re.compile(
+    rf"(?:a partire\s+)?(?:dal?\b|dall'|dai\b|(?:fino|sino)\s+(?:ad?|al|all')|entro)\s*(?:il\s+)?"
+    rf"(?:\d{{1,2}}(?:/\d{{1,2}}(?:/\d{{2,4}})?(?!\d)|°?\s*{_MONTH}{_YEAR})|{_SURE_MONTH}{_YEAR})"
 )
 _SINGLE_DAY = re.compile(rf"(?:il\s+)?(\d{{1,2}})\s+({_SURE_MONTH})")
 
@@ -314,6 +320,8 @@ def _token_at(text: str, at: int, short: bool, before: list[Token]) -> tuple[int
     if not second_time and not inside_word:
         if season := _season_at(text, at):
             return season[0], Token("season", text[at : season[0]], season[1])
+        if m := _OPEN_ENDED.match(text, at):
+            return m.end(), Token("unknown", m[0])
         if m := _ORDINAL.match(text, at):
             number = _ORDINALS[m[1]] if m[1] else int(m[2]) if m[2] else _ROMAN[m[3]]
             return m.end(), Token("ordinal", m[0], number)

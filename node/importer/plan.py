@@ -193,7 +193,8 @@ class _Reader:
                 problems.append(row_problem(code, column.name if column else "", column.field if column else ""))
         extra = [cell for index, cell in enumerate(line.cells) if cell and index > max(at)]
         if extra:
-            problems.append(row_problem("extra-cells", got="; ".join(extra)[:MAX_CELL]))
+            told = "…" if holds_personal_data("\n".join(extra)) else "; ".join(extra)[:MAX_CELL]
+            problems.append(row_problem("extra-cells", got=told))
         return problems
 
 

@@ -49,6 +49,18 @@ from tests.importer.test_hours import WEEKDAYS_9_12, new_id, short
         ("mar e gio 9-12, no sportello il giovedì", "ok tue 09:00-12:00"),
         ("su appuntamento, chiamare al pomeriggio", "by_appointment"),
         ("gio 2026-09-12", "unparsed"),
+        ("gio 10-12 / 6-8", "ok_assumed thu 10:00-12:00 18:00-20:00"),
+        ("gio 7-9 di sera", "ok_assumed thu 19:00-21:00"),
+        ("tutte le sere 7-9", "ok_assumed " + "; ".join(f"{day} 19:00-21:00" for day in DAY_KEYS)),
+        ("gio pomeriggio 6-7.30", "ok_assumed thu 18:00-19:30"),
+        ("mer 9-12, gio 8-10", "ok wed 09:00-12:00; thu 08:00-10:00"),
+        ("gio 9-12 dal 1/10", "partial thu 09:00-12:00"),
+        ("gio 9-12 fino al 31 maggio", "partial thu 09:00-12:00"),
+        ("gio 9-12 da ottobre", "partial thu 09:00-12:00"),
+        ("mer e gio 9-12 escluso gio 15-17", "partial wed 09:00-12:00"),
+        ("2° giovedì 15-17, gli altri giovedì 9-11", "partial thu 09:00-11:00; 2thu 15:00-17:00"),
+        ("mer e gio 9-12, gio solo pomeriggio 15-17", "ok_assumed wed 09:00-12:00; thu 09:00-12:00 15:00-17:00"),
+        ("whatsapp 300 0000001 lun-ven 9-12", f"phone_only {WEEKDAYS_9_12}"),
     ],
 )  # fmt: skip
 def test_hours_that_a_careful_reader_tries_next(text: str, expected: str) -> None:
@@ -62,6 +74,7 @@ def test_hours_that_a_careful_reader_tries_next(text: str, expected: str) -> Non
         ("mercledì 9-12", "«mercledi» letto come mercoledì"),
         ("gio 02:00-05:00", "«02:00-05:00» letto come ore della notte"),
         ("ven 10-12 ca.", "«ca»"),
+        ("gio 9-13; in agosto gio 9-11", "gli orari di un periodo dell’anno si aggiungono a quelli di tutto l’anno"),
         ("lun 9-12 per telefono mar 15-17", "«per telefono» riferito agli orari che precedono"),
     ],
 )

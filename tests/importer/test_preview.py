@@ -63,6 +63,11 @@ def test_a_row_whose_name_is_personal_data_is_rejected() -> None:
     assert (row.outcome, codes(row)) == ("rejected", {"personal-data", "service-missing"})
 
 
+def test_personal_data_beyond_the_columns_are_not_repeated() -> None:
+    row = plan_text(f"servizio;comune\nMensa;Pesaro;{TAX_CODE}\n").rows[0]
+    assert "extra-cells" in codes(row) and TAX_CODE not in repr(row.problems)
+
+
 def test_the_tax_code_of_a_body_is_no_personal_data() -> None:
     assert "personal-data" not in codes(one(note="C.F. 92000000418"))
 

@@ -187,7 +187,7 @@ def test_damaged_workbooks_and_sheets_never_crash(seed: int) -> None:
 
 
 GOOD = [
-    workbook([["servizio", "comune", "orari"], *[[f"Sportello {i}", "Pesaro", "lun 9-12"] for i in range(5)]]),
+    workbook([["servizio", "comune", "orari"], *([f"Sportello {i}", "Pesaro", "lun 9-12"] for i in range(5))]),
     (SHEETS / "comune-pesaro_ESEMPIO.csv").read_bytes(),
 ]
 

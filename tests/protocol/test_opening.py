@@ -5,7 +5,7 @@ from datetime import date, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.opening import DAYS, is_open, next_opening, weekly_desk_hours
+from protocol.opening import DAYS, is_open, months_of, next_opening, weekly_desk_hours
 from schemas.records import Schedule, Season
 
 ID = "00000000-0000-0000-0000-000000000001"
@@ -27,6 +27,19 @@ def test_the_end_of_an_interval_is_closed() -> None:
     assert is_open(desk, at("2026-11-24T11:59"))
     assert not is_open(desk, at("2026-11-24T12:00"))
     assert not is_open(desk, at("2026-11-25T10:00"))
+
+
+def test_two_seasons_are_not_added_up_to_a_week_that_never_is() -> None:
+    winter = rule("MO,TU", "09:00", "13:00", season=Season(from_month=10, to_month=5))
+    summer = rule("MO,TU", "08:00", "11:00", season=Season(from_month=6, to_month=9))
+    always = rule("SA", "10:00", "12:00")
+    assert weekly_desk_hours([winter, summer, always]) == 10.0
+    assert weekly_desk_hours([summer, winter, always]) == 8.0
+
+
+def test_the_months_of_a_season_may_cross_the_year() -> None:
+    assert months_of(Season(from_month=10, to_month=2)) == {10, 11, 12, 1, 2}
+    assert months_of(Season(from_month=8, to_month=8)) == {8}
 
 
 def test_a_night_shelter_is_open_at_two_in_january_and_closed_in_july() -> None:
