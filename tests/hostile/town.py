@@ -296,21 +296,15 @@ class Town:
 
     # -- what a member can make
 
-    def token(self, method: str, target: str, body: bytes | None, *, who: Body | None = None, **changes: object) -> str:
-        """`Bearer …` of `who` for one call; changes: net, me, aud, method, target, now, body."""
+    def signed(self, server: Server, request: Request, *, who: Body | None = None, **changes: object) -> Request:
+        """The same call with a token; changes: net, me, aud, method, target, now, body, key."""
         who = who or self.ladro
         fields = {
-            "net": who.net, "me": who.node, "aud": "bacheca", "method": method, "target": target,
-            "now": self.clock.now(), "body": body, **changes,
+            "net": who.net, "me": who.node, "aud": "bacheca" if server.name == "registry" else server.name,
+            "method": request.method, "target": request.target.decode("latin-1"), "now": self.clock.now(),
+            "body": request.body or None, **changes,
         }  # fmt: skip
-        key = fields.pop("key", who.key)
-        return signed_headers(key, **fields)["Authorization"]
-
-    def signed(self, server: Server, request: Request, *, who: Body | None = None, **changes: object) -> Request:
-        """The same call with a valid token."""
-        aud = "bacheca" if server.name.startswith("registry") else server.name.split(" ")[0]
-        target = request.target.decode("latin-1")
-        bearer = self.token(request.method, target, request.body or None, who=who, **{"aud": aud, **changes})
+        bearer = signed_headers(fields.pop("key", who.key), **fields)["Authorization"]
         return request._replace(headers=(*request.headers, (b"Authorization", bearer.encode())))
 
     def envelope(
