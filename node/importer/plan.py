@@ -17,7 +17,7 @@ from node.importer.rows import RowReading, read_row
 from node.importer.suspicions import desk_marks
 from node.importer.template import LISTS, NOTES_SHEET
 from node.importer.wording import RowProblem, row_problem
-from protocol.contents import faults
+from protocol.contents import STREET, faults
 from protocol.errors import ProtocolError
 from protocol.territory import Territory
 from schemas.records import Service
@@ -154,6 +154,9 @@ class _Reader:
             return RowOutcome(line.number, "rejected", problems=(*problems, missing))
         reading = read_row(cells, self.names, self.body, self.territory, self.today)
         problems += reading.problems
+        if reading.place.kind == "secret" and STREET.search(reading.name):
+            told = row_problem("place-told", self.names["service"], "service")
+            return RowOutcome(line.number, "rejected", problems=(*problems, told))
         named = cells.get("body", "")
         if named and fold(named) != fold(self.body.name):
             problems.append(row_problem("other-body", self.names["body"], "body", named))

@@ -49,6 +49,12 @@ def test_a_text_that_tells_the_street_of_a_secret_place_is_left_out() -> None:
     assert ("description", "place-told") in {(p.field, p.code) for p in row.problems}
 
 
+def test_a_name_that_tells_the_street_of_a_secret_place_rejects_the_row() -> None:
+    sheet = "servizio;comune;indirizzo\nMensa;Pesaro;\nCasa rifugio di Via Esempio 12;Pesaro;SEGRETO\n"
+    row = plan_text(sheet).rows[1]
+    assert (row.outcome, row.record) == ("rejected", None) and "place-told" in codes(row)
+
+
 @pytest.mark.parametrize("value", [TAX_CODE, TAX_CODE.lower(), IBAN, IBAN.lower()])
 def test_a_cell_with_a_tax_code_or_an_iban_is_left_out_and_its_content_is_not_repeated(value: str) -> None:
     row = one(requisiti=f"referente {value}", costo="gratuito")
