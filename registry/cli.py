@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from node.runtime import terminal
+from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting
 from protocol.errors import ProtocolError
 from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
 
@@ -33,26 +34,21 @@ WHAT_ENDS: Final = {
 }  # fmt: skip
 
 pass_session = click.make_pass_decorator(Session)
-_file = click.Path(path_type=Path, dir_okay=False)
-_folder = click.Path(path_type=Path, file_okay=False)
+_file = InFile()
+_new = OutFile()
+_folder = Folder()
 
 
-def _json(function: click.decorators.FC) -> click.decorators.FC:
-    """--json also after the command's name."""
-
-    def wanted(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-        if value and isinstance(ctx.obj, Session):
-            ctx.obj.json = True
-
-    return click.option("--json", is_flag=True, expose_value=False, callback=wanted, help="Risposta in JSON.")(function)
-
-
-@click.group(cls=Group)
-@click.option("--dir", "dir_", type=_folder, default=DEFAULT_DIR, envvar=ENV_DIR, help="Cartella dei dati.")
-@click.option("--json", "json_", is_flag=True, help="Risposta in JSON, per programmi.")
+@click.group("raccordo-registry", cls=Group)
+@click.option("--dir", "dir_", type=_folder, default=DEFAULT_DIR, envvar=ENV_DIR,
+              help=f"Cartella dei dati (./{DEFAULT_DIR}, o la variabile {ENV_DIR}).")  # fmt: skip
+@click.option("--json", "json_", is_flag=True, help="Risposte in JSON, per programmi.")
 @click.pass_context
 def main(ctx: click.Context, dir_: Path, json_: bool) -> None:
-    """La bacheca d'Ambito: chi aderisce, che cosa è pubblicato. Nessun caso passa di qui in chiaro."""
+    """La bacheca d'Ambito: chi aderisce, che cosa è pubblicato. Nessun caso passa di qui in chiaro.
+
+    Per cominciare: init, poi serve e invite. Ogni comando ha il suo aiuto: raccordo-registry COMANDO --help
+    """
     ctx.obj = Session(dir_, json_)
 
 
@@ -64,10 +60,10 @@ def main(ctx: click.Context, dir_: Path, json_: bool) -> None:
 @click.option("--pilot", is_flag=True, help="Radice di una persona sola, per provare: ogni uscita lo dice.")
 @click.option("--key-dir", type=_folder, help="Cartella per le chiavi dei garanti (la chiavetta).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Indirizzo su cui ascoltare.")
-@click.option("--port", type=int, help="Porta su cui ascoltare.")
+@click.option("--port", type=Whole(), help="Porta su cui ascoltare.")
 @click.option("--passphrase-file", type=_file, help="File con la frase segreta che protegge le chiavi dei garanti.")
-@click.option("--plain-http", is_flag=True, hidden=True, help="Solo prove su questo computer.")
-@_json
+@click.option("--plain-loopback", "--plain-http", "plain_http", is_flag=True,
+              help="Per prove: ammette indirizzi http su 127.0.0.1.")  # fmt: skip
 @pass_session
 def init(
     session: Session, answers: Path | None, pilot: bool, key_dir: Path | None, host: str, port: int | None,
@@ -83,7 +79,9 @@ def init(
     from registry.talking import ask
 
     if answers is None:
-        given, key_dir, port = ask(pilot, key_dir, port)
+        if (session.data_dir / CONFIG_NAME).exists():  # said before the questions, not after them
+            raise ProtocolError("keys-exist", field=str(session.data_dir))
+        given, key_dir, port = ask(pilot, key_dir, port, plain_http)
         base = Path()
     else:
         given, base = read_answers(answers), answers.resolve().parent
@@ -120,7 +118,7 @@ def init(
 
 @main.command()
 @click.option("--host", help="Indirizzo, al posto di quello della configurazione.")
-@click.option("--port", type=int, help="Porta, al posto di quella della configurazione.")
+@click.option("--port", type=Whole(), help="Porta, al posto di quella della configurazione.")
 @pass_session
 def serve(session: Session, host: str | None, port: int | None) -> None:
     """Mette in funzione la bacheca, fino a Ctrl-C."""
@@ -168,7 +166,6 @@ def root() -> None:
 @click.option("--out", type=_folder, default=Path(), help="Cartella della chiavetta.")
 @click.option("--network", default="", help="Nome della rete, da stampare sul foglio.")
 @click.option("--passphrase-file", type=_file, help="File con la frase segreta che protegge la chiave.")
-@_json
 @pass_session
 def root_key(session: Session, name: str, out: Path, network: str, passphrase_file: Path | None) -> None:
     """Fa la chiave di un garante, sul suo computer: file riservato, foglio da stampare, parte pubblica (.pub)."""
@@ -188,8 +185,7 @@ def root_key(session: Session, name: str, out: Path, network: str, passphrase_fi
 
 @root.command("restore")
 @click.argument("name", metavar="NOME")
-@click.option("--out", type=_file, required=True, help="Dove scrivere il file della chiave.")
-@_json
+@click.option("--out", type=_new, required=True, help="Dove scrivere il file della chiave.")
 @pass_session
 def root_restore(session: Session, name: str, out: Path) -> None:
     """Rifà il file di una chiave dalle quattro righe del foglio."""
@@ -204,11 +200,10 @@ def root_restore(session: Session, name: str, out: Path) -> None:
 
 @root.command("draft")
 @click.option("--pub", "pubs", type=_file, multiple=True, help="Parte pubblica di un garante nuovo (ripetibile).")
-@click.option("--threshold", type=int, default=0, help="Firme per cambiare la radice.")
-@click.option("--admission-threshold", type=int, default=0, help="Firme per ammettere un ente.")
+@click.option("--threshold", type=Whole(), default=0, help="Firme per cambiare la radice.")
+@click.option("--admission-threshold", type=Whole(), default=0, help="Firme per ammettere un ente.")
 @click.option("--new-server-keys", is_flag=True, help="Anche chiavi nuove del server (dopo un'intrusione).")
-@click.option("--out", type=_file, required=True, help="Dove scrivere la bozza.")
-@_json
+@click.option("--out", type=_new, required=True, help="Dove scrivere la bozza.")
 @pass_session
 def root_draft(
     session: Session,
@@ -236,16 +231,16 @@ def root_draft(
 @root.command("sign")
 @click.argument("draft", type=_file, metavar="BOZZA")
 @click.option("--key", type=_file, required=True, help="File della chiave del garante.")
-@click.option("--out", type=_file, help="Dove scrivere la firma.")
+@click.option("--out", type=_new, help="Dove scrivere la firma.")
 @click.option("--passphrase-file", type=_file, help="File con la frase segreta della chiave.")
-@_json
 @pass_session
 def root_sign(session: Session, draft: Path, key: Path, out: Path | None, passphrase_file: Path | None) -> None:
     """Firma una bozza di radice, sul computer del garante. Non serve altro che la bozza e la chiave."""
     from registry import ceremony
     from registry.founding import slug
 
-    payload = ceremony.root_payload(read_file(draft, ROOT_FILE_MAX))
+    with expecting("la bozza scritta da «init» o da «root draft»", draft):
+        payload = ceremony.root_payload(read_file(draft, ROOT_FILE_MAX))
     held = _guarantor(key, passphrase_file)
     target = out or draft.with_name(f"{draft.name.split('.')[0]}.firma-{slug(held.name)}.json")
     write_private(target, ceremony.sign_root(payload, [held]))
@@ -272,25 +267,25 @@ def _guarantor(key: Path, passphrase_file: Path | None) -> "GuarantorKey":
     from registry.ceremony import KEY_FILE_MAX, read_key
 
     secret = load_secret(passphrase_file) if passphrase_file else None
-    return read_key(read_file(key, KEY_FILE_MAX), S1, secret)
+    with expecting("la chiave di un garante (….chiave.json)", key):
+        return read_key(read_file(key, KEY_FILE_MAX), S1, secret)
 
 
 @root.command("install")
 @click.argument("files", type=_file, nargs=-1, required=True, metavar="FIRMA…")
-@_json
 @pass_session
 def root_install(session: Session, files: tuple[Path, ...]) -> None:
     """Mette in vigore una radice con le firme raccolte, anche in più sedute."""
     from registry.asking import Installed, Texts
 
-    texts = Texts([read_file(path, ROOT_FILE_MAX).decode() for path in files])
-    done = session.ask("root-install", texts, Installed)
+    texts = Texts([read_file(path, ROOT_FILE_MAX).decode("utf-8", "replace") for path in files])
+    with expecting("le firme scritte da «root sign»", *files):
+        done = session.ask("root-install", texts, Installed)
     text = f"Radice {done.n} in vigore. Identificativo della rete, da stampare nel protocollo d'intesa:\n  {done.net}"
     session.show(done._asdict(), text)
 
 
 @root.command("show")
-@_json
 @pass_session
 def root_show(session: Session) -> None:
     """La radice in vigore e i garanti."""
@@ -314,8 +309,7 @@ def root_show(session: Session) -> None:
 @main.command()
 @click.argument("node", required=False, metavar="[NOME-TECNICO]")
 @click.option("--name", default="", help="Nome dell'ente, per memoria.")
-@click.option("--out", type=_file, help="Dove scrivere l'invito.")
-@_json
+@click.option("--out", type=_new, help="Dove scrivere l'invito.")
 @pass_session
 def invite(session: Session, node: str | None, name: str, out: Path | None) -> None:
     """Invita un ente: un file con un codice che vale una volta, per sette giorni."""
@@ -340,7 +334,6 @@ def _invited(paths: list[Path]) -> str:
 @click.argument("nodes", nargs=-1, required=True, metavar="NOME-TECNICO…")
 @click.option("--by", required=True, help="L'ente che ha firmato per conto degli altri.")
 @click.option("--out-dir", type=_folder, default=Path(), help="Dove scrivere gli inviti.")
-@_json
 @pass_session
 def delegate(session: Session, nodes: tuple[str, ...], by: str, out_dir: Path) -> None:
     """Un atto per molti: invita gli enti per cui la capofila ha firmato il protocollo."""
@@ -354,8 +347,7 @@ def delegate(session: Session, nodes: tuple[str, ...], by: str, out_dir: Path) -
 
 @main.command()
 @click.argument("node", metavar="NOME-TECNICO")
-@click.option("--out", type=_file, help="Dove scrivere l'invito.")
-@_json
+@click.option("--out", type=_new, help="Dove scrivere l'invito.")
 @pass_session
 def readmit(session: Session, node: str, out: Path | None) -> None:
     """Invita a rientrare un ente sospeso o uscito: servirà una chiave nuova e la firma dei garanti."""
@@ -369,9 +361,8 @@ def readmit(session: Session, node: str, out: Path | None) -> None:
 
 @main.command()
 @click.argument("refs", nargs=-1, metavar="[RICHIESTA]…")
-@click.option("--export", "export_", type=_file, help="Scrive le richieste in un file da portare ai garanti.")
+@click.option("--export", "export_", type=_new, help="Scrive le richieste in un file da portare ai garanti.")
 @click.option("--refuse", is_flag=True, help="Respinge le richieste indicate.")
-@_json
 @pass_session
 def pending(session: Session, refs: tuple[str, ...], export_: Path | None, refuse: bool) -> None:
     """Le richieste di adesione in attesa, con le otto parole da confrontare al telefono."""
@@ -380,14 +371,17 @@ def pending(session: Session, refs: tuple[str, ...], export_: Path | None, refus
 
     if refuse:
         if not refs:
-            raise click.UsageError("indicare quali richieste respingere")
+            raise click.UsageError("Indicare quali richieste respingere.")
         session.ask("refuse", Refs(refs=list(refs)), Nothing)
         session.show({"refused": list(refs)}, "Respinte.")
         return
     if export_ is not None:
         file = session.ask("export", Refs(refs=list(refs)), PendingFile)
         write_private(export_, msgspec.json.encode(file))
-        text = f"Scritte {len(file.items)} richieste in {export_}: da firmare con «approve» sul computer di un garante."
+        text = (
+            f"{_count(len(file.items), 'richiesta', 'richieste')} in {export_}:"
+            " da firmare con «approve» sul computer di un garante."
+        )
         session.show({"file": str(export_), "count": len(file.items)}, text)
         return
     rows = session.ask("pending", Nothing(), list[Waiting])
@@ -408,10 +402,9 @@ def _waiting(row: "Waiting") -> str:
 @click.option("--key", type=_file, required=True, help="File della chiave del garante.")
 @click.option("--net", help="Identificativo della rete, come stampato nel protocollo d'intesa.")
 @click.option("--ref", "refs", multiple=True, help="Solo questa richiesta (ripetibile).")
-@click.option("--out", type=_file, help="Dove scrivere l'approvazione.")
+@click.option("--out", type=_new, help="Dove scrivere l'approvazione.")
 @click.option("--passphrase-file", type=_file, help="File con la frase segreta della chiave.")
 @click.option("--yes", is_flag=True, help="Senza chiedere conferma.")
-@_json
 @pass_session
 def approve(
     session: Session, file: Path, key: Path, net: str | None, refs: tuple[str, ...], out: Path | None,
@@ -422,7 +415,11 @@ def approve(
     from registry.approval import approve as sign
     from registry.approval import read_pending
 
-    exported = read_pending(read_file(file, APPROVAL_MAX), S1, net=net)
+    with expecting("il file scritto da «pending --export»", file):
+        exported = read_pending(read_file(file, APPROVAL_MAX), S1, net=net)
+    held = _guarantor(key, passphrase_file)
+    if held.public.x not in {one.x for one in exported.root.root.guarantors}:
+        raise ProtocolError("not-a-guarantor", field=held.name)
     if exported.root.pilot:
         mark_pilot(True)
     chosen = [one for one in exported.reviews if not refs or one.ref in refs]
@@ -431,13 +428,17 @@ def approve(
         session.tell("Confrontare l'identificativo con quello stampato nel protocollo d'intesa.")
     for review in chosen:
         session.tell(_review(review))
-    if not yes and not click.confirm(f"Firmare {len(chosen)} ammissioni?", err=True):
+    if not yes and not ask_yes(f"Firmare {_count(len(chosen), 'ammissione', 'ammissioni')}?", default=False):
         raise click.Abort
-    signed = sign(exported, _guarantor(key, passphrase_file), refs)
+    signed = sign(exported, held, refs)
     target = out or file.with_name(f"{file.stem}.approvato.json")
     write_private(target, msgspec.json.encode(signed))
     result = {"file": str(target), "count": len(signed.items), "pilot": exported.root.pilot}
-    session.show(result, f"Firmate {len(signed.items)} ammissioni: {target}\nRiportare il file sul server: «admit».")
+    session.show(
+        result,
+        f"Firmate: {_count(len(signed.items), 'ammissione', 'ammissioni')} in {target}\n"
+        "Riportare il file sul server: «admit».",
+    )
 
 
 def _review(review: "Review") -> str:
@@ -460,14 +461,14 @@ def _review(review: "Review") -> str:
 
 @main.command()
 @click.argument("files", type=_file, nargs=-1, required=True, metavar="FILE…")
-@_json
 @pass_session
 def admit(session: Session, files: tuple[Path, ...]) -> None:
     """Ammette gli enti approvati dai garanti (uno o più file, uno per garante)."""
     from registry.asking import Admitted, Texts
 
     texts = Texts([read_file(path, APPROVAL_MAX).decode("utf-8", "replace") for path in files])
-    done = session.ask("admit", texts, Admitted)
+    with expecting("il file scritto da «approve»", *files):
+        done = session.ask("admit", texts, Admitted)
     names = ", ".join(done.nodes) or "nessuno di nuovo"
     session.show(done._asdict(), f"Ammessi: {names}. Elenco degli aderenti, versione {done.version}.")
 
@@ -479,7 +480,6 @@ def admit(session: Session, files: tuple[Path, ...]) -> None:
 @click.option("--cap", "caps", multiple=True, help="Capacità (ripetibile; sostituisce l'elenco).")
 @click.option("--territory", multiple=True, help="Comune, codice ISTAT (ripetibile; sostituisce l'elenco).")
 @click.option("--protocol", help="Versione del protocollo accettata.")
-@_json
 @pass_session
 def amend(
     session: Session, node: str, name: str | None, ptype: str | None, caps: tuple[str, ...],
@@ -498,7 +498,6 @@ def amend(
 def _status_command(name: str, doc: str, done: str) -> None:
     @main.command(name, help=doc)
     @click.argument("node", metavar="NOME-TECNICO")
-    @_json
     @pass_session
     def change(session: Session, node: str) -> None:
         from registry.asking import Node
@@ -515,7 +514,6 @@ _status_command("end", "Registra l'uscita di un ente: le sue voci sono tolte dal
 
 
 @main.command()
-@_json
 @pass_session
 def members(session: Session) -> None:
     """Gli aderenti con il loro stato, chi ha un protocollo vecchio, che cosa sta per scadere."""
@@ -549,8 +547,7 @@ def _warning(one: "Expiry") -> str:
 @click.option("--add", type=_file, help="Aggiunge una versione: il documento firmato.")
 @click.option("--version", help="Etichetta della versione.")
 @click.option("--get", is_flag=True, help="Scrive il documento di una versione.")
-@click.option("--out", type=_file, help="Dove scriverlo.")
-@_json
+@click.option("--out", type=_new, help="Dove scriverlo.")
 @pass_session
 def protocols(session: Session, add: Path | None, version: str | None, get: bool, out: Path | None) -> None:
     """Le versioni del protocollo d'intesa, con impronta e chi le ha accettate."""
@@ -561,7 +558,7 @@ def protocols(session: Session, add: Path | None, version: str | None, get: bool
     from schemas.membership import ProtocolVersion
 
     if (add is not None or get) and version is None:
-        raise click.UsageError("serve --version")
+        raise click.UsageError("Serve anche --version.")
     if add is not None and version is not None:
         read_file(add, DOCUMENT_MAX)
         document = read_document(add, version)
@@ -583,14 +580,13 @@ def protocols(session: Session, add: Path | None, version: str | None, get: bool
 
 @main.command()
 @click.argument("hashes", nargs=-1, required=True, metavar="IMPRONTA…")
-@_json
 @pass_session
 def withdraw(session: Session, hashes: tuple[str, ...]) -> None:
     """Ritira una voce pubblicata, subito e ovunque; nel registro resta che è stata ritirata."""
     from registry.asking import Refs
 
     places = session.ask("withdraw", Refs(refs=list(hashes)), list[int])
-    session.show({"seq": places}, f"Ritirate {len(places)} voci.")
+    session.show({"seq": places}, f"Ritirate: {_count(len(places), 'voce', 'voci')}.")
 
 
 @main.command(name="map")
@@ -606,7 +602,6 @@ def map_(session: Session, members_: bool) -> None:
 
 
 @main.command()
-@_json
 @pass_session
 def doctor(session: Session) -> None:
     """Controlla questo computer e la bacheca, e dice che cosa fare."""
@@ -628,6 +623,10 @@ def _findings(results: "list[Result]", status: "Status | None") -> str:
     if status is not None:
         lines.append(f"Rete «{status.name}» {status.net}, radice {status.root}, {status.members} aderenti.")
     return "\n".join(lines)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _day(at: int) -> str:

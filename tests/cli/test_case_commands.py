@@ -182,4 +182,4 @@ def test_status_keys_alarms_and_doctor_answer_without_a_running_process(town):
 
 def test_join_and_sync_ask_for_the_running_process(town, tmp_path):
     refused = town["distretto"]("sync", ok=False)
-    assert "not-running" in refused.stderr and "Avviarlo con «serve»" in refused.stderr
+    assert "not-running" in refused.stderr and "«serve»" in refused.stderr

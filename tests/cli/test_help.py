@@ -76,7 +76,7 @@ def test_a_refusal_says_what_happened_what_to_do_and_the_code(tmp_path):
     result = run("--dir", tmp_path / "none", "entries", ok=False)
     assert result.exit_code == 1
     assert "Manca la configurazione." in result.stderr
-    assert "Cosa fare: Eseguire prima «init»." in result.stderr
+    assert "Cosa fare: Eseguire prima «init»" in result.stderr
     assert "config-missing" in result.stderr
 
 

@@ -88,7 +88,7 @@ def test_init_takes_at_most_twelve_questions(shell, monkeypatch):
             click, kind, lambda text, *a, _real=real, **k: (asked.append(text), _real(text, *a, **k))[1]
         )
     given = ["Ambito di prova", "bacheca", "https://bacheca.example", "n", "Ente capofila; Distretto; Terzo settore",
-             "2", "1", "chiavetta", "protocollo.pdf", "8080", "y"]  # fmt: skip
+             "2", "1", "chiavetta", "protocollo.pdf", "8080", "sì"]  # fmt: skip
     result = shell.run("init", input="\n".join(given) + "\n")
     assert len(given) == len(asked) <= PROMPTS_MAX
     keys = sorted(path.name for path in (shell.path / "chiavetta").glob("*.chiave.json"))
