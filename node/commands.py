@@ -42,13 +42,15 @@ def table() -> Mapping[str, Command]:
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
-    """Raises bad-shape with the field."""
+    """Raises bad-shape with the field, bad-json, json-too-deep."""
     try:
         return msgspec.json.decode(payload, type=command.request)
     except msgspec.ValidationError as error:
         path = str(error).rpartition(" - at `")[2].rstrip("`") if " - at `" in str(error) else "$"
         raise ProtocolError("bad-shape", field=path.removeprefix("$.")) from None
-    except msgspec.DecodeError:
+    except RecursionError:
+        raise ProtocolError("json-too-deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise ProtocolError("bad-json") from None
 
 

@@ -62,7 +62,9 @@ def run_row(db: Db, engine: RegistryEngine, name: str, payload: bytes) -> bytes:
         raise ProtocolError("not-found", field="command")
     try:
         request = msgspec.json.decode(payload or b"{}", type=row.request)
-    except msgspec.MsgspecError:
+    except RecursionError:
+        raise ProtocolError("json-too-deep") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise ProtocolError("bad-shape", field=name) from None
     value = row.run(db, engine, request)
     pilot = bool(network(db)) and engine.root(db).pilot
