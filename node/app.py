@@ -20,7 +20,7 @@ from node import requests as ask
 from node.body import Body
 from node.cases import operators
 from node.cases.commands import find_leg
-from node.commands import Nothing, decode_request, run_in, table
+from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
 from node.follower import Follower
@@ -195,7 +195,7 @@ class App:
         return run
 
     async def _join(self, payload: bytes) -> bytes:
-        wish = msgspec.json.decode(payload, type=enrolment.JoinWish)
+        wish = decode_as(enrolment.JoinWish, payload)
         self._told.update(_base(url) for url in wish.invitation.registry)
         self._told.update(_base(relay.url) for relay in wish.invitation.relays)
         if (

@@ -6,7 +6,7 @@ network (join, serve) are the shell's and exist only in a running process.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import sqlite3
 
     from node.body import Body
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Command(NamedTuple):
@@ -43,8 +45,13 @@ def table() -> Mapping[str, Command]:
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
     """Raises bad-shape with the field, bad-json, json-too-deep."""
+    return decode_as(command.request, payload)
+
+
+def decode_as(shape: type[S], payload: bytes) -> S:
+    """The same for a request that is no row of the table."""
     try:
-        return msgspec.json.decode(payload, type=command.request)
+        return msgspec.json.decode(payload, type=shape)
     except msgspec.ValidationError as error:
         path = str(error).rpartition(" - at `")[2].rstrip("`") if " - at `" in str(error) else "$"
         raise ProtocolError("bad-shape", field=path.removeprefix("$.")) from None

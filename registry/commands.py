@@ -176,7 +176,11 @@ def _protocols(db: Db, engine: RegistryEngine, _: Nothing) -> list[ProtocolRow]:
 
 
 def _protocol_add(tx: Db, engine: RegistryEngine, ask: NewProtocol) -> ProtocolVersion:
-    held = engine.add_protocollo(tx, ask.version, ask.media, b64decode(ask.document))
+    try:
+        document = b64decode(ask.document, validate=True)
+    except ValueError:
+        raise ProtocolError("bad-base64", field="document") from None
+    held = engine.add_protocollo(tx, ask.version, ask.media, document)
     return ProtocolVersion(held.version, held.hash)
 
 
