@@ -14,7 +14,7 @@ from unicodedata import combining, east_asian_width
 
 import msgspec
 
-from node.runtime.wording import say, what_happened, what_to_do
+from node.runtime.wording import language, say, what_happened, what_to_do
 from protocol.errors import ProtocolError
 
 DONE: Final = 0
@@ -54,6 +54,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int = 
     return "\n".join(lines) + "\n"
 
 
+def wrap(text: str, *, before: str = "", after: str = "") -> str:
+    """A paragraph within 80 columns: `before` its first line, `after` before the others. A long word is never cut."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=before, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def show(text: str, stream: TextIO | None = None) -> None:
     """A line of result."""
     print(text, file=stream or sys.stdout)
@@ -67,12 +74,10 @@ def show_json(value: object, stream: TextIO | None = None) -> None:
 def fail(error: ProtocolError, stream: TextIO | None = None) -> int:
     """Say what happened and what to do about it; the exit code."""
     out = stream or sys.stderr
-    detail = [f"{say(label)}: {value}" for label, value in _details(error)]
-    show(tone(what_happened(error.code), "fail", out), out)
-    for line in detail:
-        show(f"  {line}", out)
-    advice = textwrap.wrap(f"{say('Cosa fare')}: {what_to_do(error.code)}", WIDTH, subsequent_indent="  ")
-    show("\n".join(advice), out)
+    show(tone(wrap(what_happened(error.code)), "fail", out), out)
+    for label, values in _details(error):
+        show(_detail(say(label), [_plain(value) for value in values]), out)
+    show(wrap(f"{say('Cosa fare')}: {what_to_do(error.code)}", after="  "), out)
     show(tone(f"{say('Codice')}: {error.code}", "dim", out), out)
     return REFUSED
 
@@ -140,9 +145,19 @@ class Progress:
         self._stream.flush()
 
 
-def _details(error: ProtocolError) -> list[tuple[str, str]]:
-    named = (("Dove", error.field), ("Atteso", error.expected), ("Trovato", error.got))
-    return [(label, _plain(value)) for label, value in named if value]
+def _details(error: ProtocolError) -> list[tuple[str, list[str]]]:
+    if language() == "it":
+        from node.runtime.details import details
+
+        return details(error)
+    named = (("Dove", error.field), ("Trovato", error.got), ("Atteso", error.expected))
+    return [(label, [value]) for label, value in named if value]
+
+
+def _detail(label: str, values: Sequence[str]) -> str:
+    if len(values) == 1:
+        return wrap(f"{label}: {values[0]}", before="  ", after="    ")
+    return "\n".join((f"  {label}:", *(wrap(value, before="    ", after="      ") for value in values)))
 
 
 def _plain(text: str) -> str:
