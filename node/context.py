@@ -41,6 +41,7 @@ class Context:
         self.case_keys = CaseKeys(keystore.vault_key(), dice.bytes)
         self.territory = Territory.from_rows(table("comuni").values())
         self._membership: Membership | None = None
+        self._calendars: dict[str, Calendar] = {}
 
     @property
     def membership(self) -> Membership:
@@ -76,13 +77,17 @@ class Context:
 
     def calendar_of(self, node: str) -> Calendar:
         """Holidays where a member sits: the patron day of its first comune, when it is known."""
-        member = self.member(node) if self._membership else None
-        home = member.territory[0] if member and member.territory else None
-        return Calendar(patron=self.territory.patron(home) if home else None)
+        held = self._calendars.get(node)
+        if held is None:
+            member = self.member(node) if self._membership else None
+            home = member.territory[0] if member and member.territory else None
+            held = self._calendars[node] = Calendar(patron=self.territory.patron(home) if home else None)
+        return held
 
     def adopt(self, membership: Membership) -> None:
         """Called after the commit that stored the document."""
         self._membership = membership
+        self._calendars = {}
         if membership.doc.comuni:
             self.territory = Territory.from_rows(membership.doc.comuni)
 

@@ -231,12 +231,11 @@ def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -
     said = [answer for answer in batch.acks.get(sender, ()) if answer.jti == jti and answer.prob != "jti-reuse"]
     if said:  # what this batch has come to say of it, a gap closed meanwhile included
         return said[-1]
-    row = tx.execute(
-        "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ?"
-        " ORDER BY prob IS 'jti-reuse' LIMIT 1",
-        (sender, jti),
-    ).fetchone()
-    return _Answer(*row) if row else None
+    rows = tx.execute(
+        "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ?", (sender, jti)
+    ).fetchall()
+    answers = sorted((_Answer(*row) for row in rows), key=lambda answer: answer.prob == "jti-reuse")
+    return answers[0] if answers else None
 
 
 def _acknowledge(batch: _Batch, sender: str, answer: _Answer, channel: Channel) -> None:

@@ -37,10 +37,7 @@ class SeededDice:
 
 def _uuid4(raw: bytes) -> str:
     """RFC 9562 §5.4; written here because importing `uuid` costs more than the five lines."""
-    number = int.from_bytes(raw, "big")
-    number = number & ~(0xF << 76) | (4 << 76)
-    number = number & ~(0x3 << 62) | (2 << 62)
-    text = f"{number:032x}"
+    text = (raw[:6] + bytes((raw[6] & 0x0F | 0x40, raw[7], raw[8] & 0x3F | 0x80)) + raw[9:]).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
