@@ -29,7 +29,7 @@ from deploy.demo.network import Network
 from deploy.demo.processes import until
 from deploy.demo.telling import Teller
 from node import requests as ask
-from protocol.buckets import BUCKETS
+from protocol.limits import BUCKETS, PAIR_ITEMS
 from protocol.strict import b64u_decode
 from schemas.bodies import Offer, Person
 from schemas.wire import Ack, Receipt, Routing
@@ -140,18 +140,20 @@ def campaign(root, *, canaries, seed):
 
 
 def _one_way(town, sender, to, strings, canaries, scanner, outer):
-    """`to` is off while `sender` writes; its post waits at a relay and is searched there; then it asks back."""
-    town.nodes[to].stop()
-    legs = [refer(town, sender, to, strings) for _ in range(canaries * 9 // 40)]
-    owed = min(len(legs), 200)  # a relay keeps no more for one pair
-    until("posta in attesa", lambda: _held(town, to) >= owed, STAYS)
-    _check_outer(town, outer)
-    hits = _search(town, scanner)
-    town.nodes[to].start()
-    until("consegnato", lambda: not town.waiting(sender), STAYS)
-    for leg in legs[: canaries // 20]:
-        question = ask.Act(leg=leg, ev="ask", as_=OPERATOR[to], text=strings.next())
-        town.ask(to, "act", question)
+    """Rounds of what a relay keeps for one pair: `to` is off while `sender` writes, its post waits and is searched."""
+    hits, left = [], canaries * 9 // 40
+    while left > 0:
+        count = min(left, PAIR_ITEMS - 50)
+        left -= count
+        town.nodes[to].stop()
+        legs = [refer(town, sender, to, strings) for _ in range(count)]
+        until("posta in attesa", lambda owed=count: _held(town, to) >= owed, STAYS)
+        _check_outer(town, outer)
+        hits += _search(town, scanner)
+        town.nodes[to].start()
+        until("consegnato", lambda: not town.waiting(sender), STAYS)
+        for leg in legs[: -(-count * 2 // 9)]:
+            town.ask(to, "act", ask.Act(leg=leg, ev="ask", as_=OPERATOR[to], text=strings.next()))
     return hits
 
 
