@@ -11,6 +11,7 @@ from node.cases.views import counts
 from node.commands import Command, Nothing
 from node.context import setting
 from node.exchange.outbox import CLOCK_TOLERANCE
+from node.requests import Whole
 
 
 class MemberLine(Struct, frozen=True, kw_only=True):
@@ -122,7 +123,7 @@ def _alarms(db: sqlite3.Connection, _: Body, __: Nothing) -> list[Alarm]:
 class Clear(Struct, frozen=True):
     """Somebody took note of an alarm."""
 
-    id: int
+    id: Whole
 
 
 def _clear(tx: sqlite3.Connection, body: Body, request: Clear) -> Nothing:

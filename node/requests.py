@@ -13,6 +13,8 @@ from schemas.membership import Invitation, Wanted
 
 Operator = Annotated[str, Meta(min_length=1, max_length=32)]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Whole = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Instant = Annotated[int, Meta(ge=0, le=32_503_680_000)]  # until the year 3000: calendars end in 9999
 View = Literal["public", "members"]
 Side = Literal["received", "sent", "internal"]
 
@@ -49,7 +51,7 @@ class Act(Request, frozen=True):
     ref: str | None = None
     to_node: str | None = None
     of: str | None = None
-    when: int | None = None
+    when: Instant | None = None
     offer: Offer | None = None
     side: Literal["S", "R"] | None = None
 
@@ -126,7 +128,7 @@ class Route(Request, frozen=True):
     urgency: str = "UR-ORD"
     kind: str | None = None
     health: bool = False
-    at: int | None = None
+    at: Instant | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 10
 
 
@@ -266,7 +268,7 @@ class MapPage(Request, frozen=True):
     """Entries `after` … of map.ndjson; `version` of the pages before, so that two versions are never mixed."""
 
     view: View = "members"
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Whole = 0
     version: int | None = None
 
 
@@ -292,4 +294,4 @@ class Join(Request, frozen=True):
 class ClearAlarm(Request, frozen=True):
     """Somebody took note of an alarm."""
 
-    id: int
+    id: Whole
