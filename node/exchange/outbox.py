@@ -209,7 +209,30 @@ def write_void(
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
     )
-    write_event(tx, ctx, leg if told else leg._replace(side="L"), writer, body)
+    sealable = told and _sealable(ctx, leg.peer)
+    write_event(tx, ctx, leg if sealable else leg._replace(side="L"), writer, body)
+    if told and not sealable:
+        _seal_later(tx, ctx, leg, writer, n, body.jti)
+
+
+def _sealable(ctx: Context, peer: str) -> bool:
+    try:
+        ctx.sealing_public(peer, ctx.clock.now())
+    except ProtocolError:
+        return False
+    return True
+
+
+def _seal_later(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, n: int, jti: str) -> None:
+    """Nobody to seal to at present (suspended, no key in force): a row without a sealing, which `reseal_stale` fills.
+
+    What a receipt brings about must not fail for that: the receipt would block the mailbox it lies in.
+    """
+    tx.execute(
+        "INSERT INTO outgoing (mid, jti, leg, writer, n, dest, e, s, kid, exp, urgent, next_at)"
+        " VALUES (?1, ?1, ?2, ?3, ?4, ?5, '', '', '', ?6, ?7, NULL)",
+        (jti, leg.leg, writer, n, leg.peer, ctx.clock.now() + LIFETIME_MAX, leg.urgency in URGENT),
+    )
 
 
 def raise_alarm(tx: sqlite3.Connection, now: int, code: str, node: str | None, leg: str | None, n: int | None) -> None:
