@@ -1,5 +1,6 @@
 """Many seeds: one after another or on several processes, resumable; failures are shrunk and remembered."""
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +42,7 @@ def one(seed: int, bug: str = "") -> Ran:
 
 def attempt(drawn: plan.Plan, bug: str = "") -> tuple[str, str, world.Result | None]:
     """(code of the failure, detail, result)."""
+    gc.disable()  # a run is short and its garbage is collected whole at the end
     try:
         with bugs.planted(bug):
             return "", "", world.run(drawn)
@@ -48,6 +50,9 @@ def attempt(drawn: plan.Plan, bug: str = "") -> tuple[str, str, world.Result | N
         return violation.code, str(violation), None
     except Exception as error:  # a crash of the programs under test is a finding like any other
         return f"exception-{type(error).__name__}", repr(error), None
+    finally:
+        gc.enable()
+        gc.collect()
 
 
 def campaign(seeds: Iterable[int], *, jobs: int, bug: str = "") -> Iterator[Ran]:
