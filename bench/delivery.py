@@ -144,8 +144,12 @@ def run(folder: Path, *, quick: bool) -> dict[str, Any]:
     for shape, size in plan:
         full = shape == SHAPES[0] and size == BODIES[0]
         name = f"{size}B {shape[0]}x{shape[1]}"
-        pairs = 3 if quick else 9 if full else 5
+        pairs = 3 if quick else 9 if full else 3
         found[name] = measure(
-            folder / name.replace(" ", "-"), pairs=pairs, messages=1500 if quick else 3000, body_bytes=size, shape=shape
+            folder / name.replace(" ", "-"),
+            pairs=pairs,
+            messages=2000 if full and not quick else 1200,
+            body_bytes=size,
+            shape=shape,
         )
     return found | {"fdatasync_p50_ms_after": fdatasync_ms(folder), **jiffies.shares()}
