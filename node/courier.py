@@ -4,7 +4,6 @@ No rule lives here: which route, how long to wait and what an answer means are c
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
@@ -64,8 +63,7 @@ class Courier:
                 self._wake.clear()
                 if self._body.ctx.joined:
                     await self._send_due()
-                with contextlib.suppress(TimeoutError):  # what did not fit leaves when something comes back
-                    await asyncio.wait_for(self._wake.wait(), IDLE)
+                await woken(self._wake, IDLE)  # what did not fit leaves when something comes back
         finally:
             for task in self._tasks:
                 task.cancel()

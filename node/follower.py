@@ -1,7 +1,6 @@
 """Following the board: pages of the log, objects the map still lacks. Shell only; rules are in node.map.follow."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import sqlite3
@@ -14,6 +13,7 @@ from node.exchange.outbox import raise_alarm
 from node.map import follow
 from node.runtime.client import Outbound
 from node.runtime.logs import event
+from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -56,8 +56,7 @@ class Follower:
                 event(logging.INFO, "board", code=problem.code)
                 pause = _PAUSES.get(problem.code, BACKOFF)
             self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+            await woken(self._wake, pause)
 
     async def once(self) -> None:
         """One look without waiting: used by `sync`."""

@@ -1,7 +1,6 @@
 """Bringing our catalogue and statements to the registry. Shell only; what to publish is decided by node.catalogue."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Final
 
@@ -12,6 +11,7 @@ from node.body import Body
 from node.catalogue import publishing
 from node.courier import Courier
 from node.runtime.logs import event
+from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -43,8 +43,7 @@ class Publisher:
         while True:
             self._wake.clear()
             pause = 1.0 if self._body.ctx.joined and not await self._post_all() else IDLE
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+            await woken(self._wake, pause)
 
     async def _post_all(self) -> bool:
         """False when the registry could not be reached and it is worth trying again soon."""

@@ -1,7 +1,6 @@
 """The mailbox over HTTP, for both programs: parse, authenticate, call the box, render. All routes in `routes`."""
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
@@ -12,6 +11,7 @@ from node.mailbox import box
 from node.runtime.caller import authenticate
 from node.runtime.ports import Clock
 from node.runtime.routes import Call, Reply, Route, json_reply
+from node.runtime.waiting import woken
 from protocol import paths
 from protocol.envelope import read_items
 from protocol.errors import ProtocolError
@@ -108,8 +108,7 @@ class MailboxService:
         arrival.clear()
         page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
         if not page.items and wait and not self._closed:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(arrival.wait(), wait)
+            await woken(arrival, wait)
             page = await self._readers.read(lambda db: box.fetch(db, owner, after, most))
         if page.items:
             positions = [item.pos for item in page.items]
