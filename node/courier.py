@@ -19,6 +19,7 @@ from node.runtime.caller import signed_headers
 from node.runtime.client import Outbound, Response
 from node.runtime.logs import event
 from node.runtime.problem import AnsweredError
+from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
