@@ -46,6 +46,7 @@ from protocol.limits import BATCH_BYTES
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
 TICK: Final = 30.0
+STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
 
 
 class App:
@@ -110,7 +111,8 @@ class App:
             await listener.stop()
         for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=STOPPING)
         await self.client.close()
         self.readers.close()
         await self.writer.aclose()
