@@ -22,6 +22,8 @@ from schemas.catalogue import CataloguePost, Visibility
 from schemas.wire import Envelope, Routing
 
 DOCTOR_MAX: Final = intake.POST_MAX
+FAULTS_MAX: Final = 200
+"""Faults told at once: nobody reads more, and anybody may ask."""
 
 
 class Fault(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -81,6 +83,8 @@ def _distinct(errors: Iterator[ProtocolError]) -> list[ProtocolError]:
     found: dict[tuple[str, str | None], ProtocolError] = {}
     for error in errors:
         found.setdefault((error.code, error.field), error)
+        if len(found) == FAULTS_MAX:
+            break
     return list(found.values())
 
 
