@@ -54,6 +54,8 @@ def prepare(db: sqlite3.Connection, raw: bytes, membership: Membership, now: int
     known = dict(db.execute("SELECT leaf, id FROM record_use WHERE node = ? AND vis = ?", chain))
     waiting = dict(db.execute("SELECT leaf, line FROM staged WHERE node = ? AND vis = ?", chain))
     wanted = set(manifest)
+    if stray := post.records.keys() - wanted:  # else they would wait with the rest of an incomplete snapshot
+        raise ProtocolError("catalogue-root", field="records", expected="records of the manifest", got=str(len(stray)))
     sent = {leaf: line for leaf, line in waiting.items() if leaf in wanted and leaf not in known} | post.records
     missing = publications.missing(manifest, known.keys(), sent.keys())
     if missing:
