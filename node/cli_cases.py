@@ -14,7 +14,19 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from node import requests as ask
-from node.cli_kit import InFile, ItalianCommand, OneOf, Session, Whole, as_option, pass_session, read_json
+from node.cli_kit import (
+    Day,
+    InFile,
+    ItalianCommand,
+    Moment,
+    OneOf,
+    Session,
+    Whole,
+    as_option,
+    italian_day,
+    pass_session,
+    read_json,
+)
 from node.cli_map import Advice, advice_text
 from node.runtime import terminal
 from protocol.errors import ProtocolError
@@ -97,8 +109,8 @@ def seconds(text: str | None, option: str) -> int | None:
 
 
 def done_text(done: Done) -> str:
-    """One line that says what was written, and where the referral stands now."""
-    return f"Registrato: invio {done.leg}, passo {done.n}. {_title(done.state)}."
+    """What was written, and where the referral stands now."""
+    return f"Registrato: invio {done.leg[:8]}, passo {done.n}.\nAdesso: {_title(done.state)}."
 
 
 def _title(state: str) -> str:
@@ -201,9 +213,10 @@ PARTS: Final[Mapping[str, str]] = {
 
 def _case(view: _Case) -> str:
     line = view.line
-    head = f"Invio {line.leg} – {line.referral}, {line.urgency}, {SIDES[line.side]} {line.desk_to or line.peer_name}"
     lines = [
-        terminal.tone(head, "bold", sys.stdout),
+        terminal.tone(f"Invio {line.leg} {SIDES[line.side]} {line.desk_to or line.peer_name}", "bold", sys.stdout),
+        f"Tipo: {_words('referral_kinds', line.referral)}",
+        f"Urgenza: {_words('urgency_levels', line.urgency)}",
         f"Stato: {line.words}"
         + ("" if line.final else " (non ancora definitivo)")
         + (" – IN RITARDO" if line.late else ""),
@@ -221,9 +234,9 @@ def _case(view: _Case) -> str:
     if view.pending_amendments:
         lines.append("Integrazioni non ancora viste: passi " + ", ".join(map(str, view.pending_amendments)))
     commands = {verb.ev: name for name, verb in VERBS.items()}
-    may = [f"{commands[ev]} ({_action(ev)})" for ev in view.allowed if ev in commands]
-    lines.append("Si può: " + (", ".join(may) or "nulla"))
-    return "\n".join(lines)
+    may = [f"{commands[ev]:12} {_action(ev)}" for ev in view.allowed if ev in commands]
+    lines += ["", "Si può:", *(f"  {command}" for command in may)] if may else ["", "Si può: nulla."]
+    return "\n".join(terminal.wrap(text, after="    ") for text in lines)
 
 
 def _fields(part: Struct) -> list[str]:
@@ -231,19 +244,57 @@ def _fields(part: Struct) -> list[str]:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if value is not UNSET and name in LABELS:
-            words = "sì" if value is True else "no" if value is False else value
-            found.append(f"{LABELS[name]}: {', '.join(words) if isinstance(words, list) else words}")
+            found.append(f"{LABELS[name]}: {_value(name, value)}")
     return found
 
 
+CODES: Final[Mapping[str, str]] = {
+    "need": "need_areas", "target": "target_groups", "category": "service_categories", "language": "languages",
+}  # fmt: skip
+"""Fields that hold a code, and the vocabulary with its words."""
+
+
+def _value(name: str, value: object) -> str:
+    """A field as people read it: words beside a code, the name of a comune, a day as Italians write it."""
+    if isinstance(value, bool):
+        return "sì" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_value(name, item) for item in value)
+    text = str(value)
+    if name == "residence":
+        from schemas.vocabularies import table
+
+        row = table("comuni").get(text)
+        return row["name"] if row else text
+    if name in CODES:
+        return _words(CODES[name], text)
+    return italian_day(text)
+
+
+def _words(vocabulary: str, code: str) -> str:
+    from schemas.vocabularies import label
+
+    said = label(vocabulary, code)
+    return code if said == code else f"{said} ({code})"
+
+
 def _step(step: _Step) -> str:
-    details = (step.reason, step.outcome, step.ref, step.to_node, clock(step.when), step.text)
+    details = (
+        step.reason and _reason(step.reason), step.outcome and _words("referral_outcomes", step.outcome), step.ref,
+        step.to_node, clock(step.when), step.text,
+    )  # fmt: skip
     told = f" ({DELIVERED[step.delivery]})" if step.delivery and step.delivery in DELIVERED else ""
     by = f" ({step.by})" if step.by else ""
     overruled = " – senza effetto" if step.overruled else ""
     return " · ".join(
         (f"{clock(step.at)} {WRITERS[step.writer]}: {_action(step.ev)}{by}{told}{overruled}", *filter(None, details))
     )
+
+
+def _reason(code: str) -> str:
+    from node.runtime.details import OTHER_REASONS
+
+    return OTHER_REASONS.get(code) or _words("decline_reasons", code)
 
 
 # -- refer
@@ -265,7 +316,7 @@ def _step(step: _Step) -> str:
 @click.option("--description", help="Solo ciò che serve al servizio ricevente (600 caratteri).")
 @click.option("--active-services", help="Servizi già attivi.")
 @click.option("--offices-tried", type=Whole(), help="Quanti uffici sono già stati sentiti.")
-@click.option("--said-by-voice", help="Già detto a voce: «2026-11-20 21:35».")
+@click.option("--said-by-voice", type=Moment(), help="Già detto a voce: «20/11/2026 21:35».")
 @click.option("--given-name", help="Nome della persona.")
 @click.option("--family-name", help="Cognome della persona.")
 @click.option("--birth-year", type=Whole(), help="Anno di nascita.")
@@ -278,7 +329,7 @@ def _step(step: _Step) -> str:
 @click.option("--law", help="Base giuridica, per esempio «GDPR 6(1)(e)».")
 @click.option("--purpose", help="Finalità della comunicazione.")
 @click.option("--notice-version", help="Versione dell'informativa data.")
-@click.option("--notice-date", help="Data dell'informativa (2026-11-20).")
+@click.option("--notice-date", type=Day(), help="Data dell'informativa (20/11/2026).")
 @click.option("--consent-to", help="Ufficio per cui è dato il consenso, se è questa la base.")
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
 @click.option("--linked-from", help="Invio precedente da cui questo nasce.")
@@ -298,7 +349,7 @@ def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
     if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
         raise click.Abort
     request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"])
-    session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}. Parte da solo.")
+    session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
 
 
 _OFFER: Final = (
@@ -396,15 +447,21 @@ class _Option(NamedTuple):
 
 
 OPTIONS: Final[Mapping[str, _Option]] = {
-    "reason": _Option("--reason", "Motivo (DR-… o parola del vocabolario)."),
+    "reason": _Option("--reason", "Motivo."),
     "outcome": _Option("--outcome", "Esito (OU-…)."),
     "text": _Option("--text", "Testo per l'altro ufficio (600 caratteri)."),
     "ref": _Option("--ref", "Riferimento della pratica."),
     "to_node": _Option("--to", "Ufficio indicato."),
     "of": _Option("--of", "Invio di cui questo è un doppione."),
-    "when": _Option("--when", "Data e ora: «2026-11-24 09:30»."),
+    "when": _Option("--when", "Data e ora: «24/11/2026 9:30»."),
     "file": _Option("--file", "Scheda completa aggiornata, in JSON."),
 }
+REASONS: Final[Mapping[str, str]] = {
+    "cancel": "no-answer, no-longer-needed, other-way, person-withdrew, wrong-recipient",
+    "lapse": "silent, left-network",
+    "release": "DR-…, oppure cancel-agreed",
+}
+_TYPES: Final[Mapping[str, click.ParamType[Any]]] = {"file": InFile(), "when": Moment()}
 _FACT: Final = {"when": False, "text": False}
 VERBS: Final[Mapping[str, Verb]] = {
     "open": Verb("open", "Apre un invio ricevuto: l'altro ufficio lo saprà."),
@@ -441,7 +498,9 @@ def _verb(name: str, verb: Verb) -> click.Command:
     decorated: Callable[..., Any] = pass_session(run)
     for field, required in reversed(list(verb.options.items())):
         option = OPTIONS[field]
-        type_ = InFile() if field == "file" else None
+        if field == "reason":
+            option = option._replace(help=f"Motivo: {REASONS.get(verb.ev, 'DR-…')}.")
+        type_ = _TYPES.get(field)
         decorated = click.option(option.flag, field, required=required, help=option.help, type=type_)(decorated)
     side = click.option("--side", type=OneOf("S", "R"), help="Nei passaggi interni: chi manda (S) o chi riceve (R).")
     decorated = click.argument("leg", metavar="INVIO")(as_option(required=True)(side(decorated)))
@@ -467,7 +526,7 @@ def hand_over(session: Session, leg: str, desk_to: str, as_: str, text: str | No
 @click.option("--law", help="Base giuridica, se cambia con il destinatario.")
 @click.option("--purpose", help="Finalità.")
 @click.option("--notice-version", help="Versione dell'informativa.")
-@click.option("--notice-date", help="Data dell'informativa.")
+@click.option("--notice-date", type=Day(), help="Data dell'informativa (20/11/2026).")
 @click.option("--consent-to", help="Ufficio per cui è dato il consenso.")
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato.")
 @pass_session

@@ -12,7 +12,18 @@ import msgspec
 from msgspec import Struct
 
 from node import requests as ask
-from node.cli_kit import InFile, ItalianCommand, Session, Whole, as_option, pass_session, which_options
+from node.cli_kit import (
+    Day,
+    InFile,
+    ItalianCommand,
+    OutFile,
+    Session,
+    Whole,
+    as_option,
+    italian_day,
+    pass_session,
+    which_options,
+)
 from node.runtime import terminal
 from node.runtime.wording import say, what_happened, what_to_do
 from protocol.errors import ProtocolError
@@ -102,23 +113,23 @@ SAID_BY: Final = {
 @click.command("import", cls=ItalianCommand, short_help="Importa un foglio .csv o .xlsx nel proprio catalogo.")
 @click.argument("file", required=False, metavar="[FILE]", type=InFile())
 @click.option("--preview", is_flag=True, help="Mostra che cosa accadrebbe, riga per riga; non cambia nulla.")
-@click.option("--template", metavar="FILE.xlsx", help="Scrive un foglio modello con i menu a tendina.")
+@click.option("--template", metavar="FILE.xlsx", type=OutFile(), help="Scrive un foglio modello con i menu a tendina.")
 @click.option("--withdraw-missing", is_flag=True, help="Ritira le voci che il nuovo foglio non ha più.")
 @click.option("--accept", type=Whole(), multiple=True, help="Riga di cui si conferma «è la voce già importata».")
 @click.option("--member", help="Solo con --preview senza rete: nome tecnico dell'ente.")
 @click.option("--name", help="Solo con --preview senza rete: nome dell'ente.")
 @click.option("--type", "ptype", help="Solo con --preview senza rete: tipo di ente (PT-…).")
 @click.option("--comune", help="Solo con --preview senza rete: comune dell'ente.")
-@click.option("--on", help="Solo con --preview senza rete: giorno di riferimento per le date (2026-11-20).")
+@click.option("--on", type=Day(), help="Solo con --preview senza rete: giorno di riferimento per le date (20/11/2026).")
 @as_option()
 @pass_session
-def import_(session: Session, /, file: Path | None, template: str | None, preview: bool, **given: Any) -> None:
+def import_(session: Session, /, file: Path | None, template: Path | None, preview: bool, **given: Any) -> None:
     """Importa un foglio. Ogni riga ha un esito; un campo sbagliato si lascia fuori e si dice quale.
 
     Reimportando, ogni voce conserva la sua identità. Ciò che è importato va poi pubblicato con «publish».
     """
     if template is not None:
-        _template(session, Path(template))
+        _template(session, template)
         return
     if file is None:
         raise click.UsageError("Serve il foglio da importare, oppure --template FILE.xlsx.")
@@ -167,10 +178,7 @@ def _alone(file: Path, given: dict[str, Any]) -> bytes:
             said_by="options",
             comune=comune(given["comune"], territory, "comune") if given["comune"] else None,
         )
-    try:
-        today = date.fromisoformat(given["on"]) if given["on"] else datetime.now().date()
-    except ValueError:
-        raise ProtocolError("bad-shape", field="on", expected="2026-11-20", got=given["on"]) from None
+    today = date.fromisoformat(given["on"]) if given["on"] else datetime.now().date()
     return msgspec.json.encode(
         preview_alone(file.read_bytes(), file.name, territory, today, SystemDice().uuid4, profile)
     )
@@ -182,7 +190,7 @@ def _imported(answer: _Imported) -> str:
     lines = [
         f"{answer.file}: {answer.body.name} ({answer.body.ptype}, {SAID_BY[answer.body.said_by]})",
         *_sheets(found),
-        *([f"Colonne non importate: {', '.join(ignored)}"] if ignored else []),
+        *([terminal.wrap(f"Colonne non importate: {', '.join(ignored)}", after="  ")] if ignored else []),
         "",
     ]
     for row in found.rows:
@@ -190,15 +198,19 @@ def _imported(answer: _Imported) -> str:
     counts = ", ".join(
         f"{number} {(OUTCOMES if number == 1 else SEVERAL)[name]}" for name, number in found.counts.items()
     )
-    lines += ["", f"Righe: {counts}."]
+    lines += ["", terminal.wrap(f"Righe: {counts}.", after="  ")]
     if answer.missing and not answer.withdrawn:
-        lines.append(f"Voci che il foglio non ha più (restano): {', '.join(answer.missing)}.")
+        gone = ", ".join(answer.missing)
+        lines.append(terminal.wrap(f"Voci che il foglio non ha più (restano): {gone}.", after="  "))
         lines.append("Per ritirarle: --withdraw-missing.")
     if not answer.applied:
         return "\n".join([*lines, "È un'anteprima: nulla è cambiato."])
-    lines.append(f"Voci: {answer.fresh} nuove, {answer.changed} cambiate, {answer.same} uguali a prima.")
+    lines.append(
+        f"Voci: {_count(answer.fresh, 'nuova', 'nuove')}, {_count(answer.changed, 'cambiata', 'cambiate')},"
+        f" {_count(answer.same, 'uguale', 'uguali')} a prima."
+    )
     if answer.withdrawn:
-        lines.append(f"Ritirate: {', '.join(answer.withdrawn)}.")
+        lines.append(terminal.wrap(f"Ritirate: {', '.join(answer.withdrawn)}.", after="  "))
     return "\n".join([*lines, "Adesso: «publish» per metterle sulla mappa."])
 
 
@@ -214,12 +226,17 @@ def _row(row: _Row) -> list[str]:
     name = row.record["name"] if row.record else ""
     mark = " [solo per la rete]" if row.visibility == "network" else ""
     known = " (già nota)" if row.known else ""
-    lines = [f"riga {row.line}: {OUTCOMES[row.outcome]}" + (f" – {name}{mark}{known}" if name else "")]
+    title = f" – {name}{mark}{known}" if name else ""
+    lines = [terminal.wrap(f"riga {row.line}: {OUTCOMES[row.outcome]}{title}", after="  ")]
     for remark in row.problems:
         where = f"colonna «{remark.column}»: " if remark.column else ""
-        lines.append(terminal.tone(f"    {where}{remark.message}", "warn", sys.stdout))
-    lines += [f"    {remark.message}" for remark in row.remarks]
-    return lines + [f"    Proposta: {suggestion.text}" for suggestion in row.suggestions]
+        remarked = terminal.wrap(f"{where}{remark.message}", before="    ", after="      ")
+        lines.append(terminal.tone(remarked, "warn", sys.stdout))
+    said = (
+        *(remark.message for remark in row.remarks),
+        *(f"Proposta: {suggestion.text}" for suggestion in row.suggestions),
+    )
+    return lines + [terminal.wrap(text, before="    ", after="      ") for text in said]
 
 
 def _template(session: Session, path: Path) -> None:
@@ -298,22 +315,23 @@ def _entries(found: _Entries) -> str:
     table = terminal.table(("Voce", "Nome", "Stato", "Completa", "Verificata"), rows)
     notices = [f"Avviso su {one.name}: {one.notice}" + _until(one.notice_until) for one in found.entries if one.notice]
     counts = (
-        f"{found.total} voci; {found.stale} non verificate da oltre 180 giorni, {found.unverified} mai verificate,"
+        f"{_count(found.total, 'voce', 'voci')}; {_count(found.stale, 'non verificata', 'non verificate')} da oltre"
+        f" 180 giorni, {_count(found.unverified, 'mai verificata', 'mai verificate')},"
         f" {found.unpublished} da pubblicare."
     )
     zones = "; ".join(f"{zone.zone} {zone.hours:g} ore (sportelli: {zone.desks})" for zone in found.zones)
     hours = [f"Apertura in una settimana, per zona: {zones}.".replace(".5 ", ",5 ")] if zones else []
-    return table + "\n".join([*notices, counts, *hours])
+    return table + "\n".join(terminal.wrap(text, after="  ") for text in (*notices, counts, *hours))
 
 
 def _verified(one: _Entry) -> str:
     if one.freshness == "unverified":
         return "MAI"
-    return one.verified + (f" – VECCHIA ({one.days} giorni)" if one.freshness == "stale" else "")
+    return italian_day(one.verified) + (f" – VECCHIA ({one.days} giorni)" if one.freshness == "stale" else "")
 
 
 def _until(day: str) -> str:
-    return f" (fino al {day})" if day else ""
+    return f" (fino al {italian_day(day)})" if day else ""
 
 
 # -- confirm, notice, withdraw
@@ -332,7 +350,7 @@ def _selection(ids: tuple[str, ...], all_: bool, words: str) -> ask.Selection:
 
 @click.command("confirm", cls=ItalianCommand, short_help="«È ancora giusto oggi», per molte voci insieme.")
 @which_options
-@click.option("--day", help="Giorno della verifica, se non oggi (2026-11-20).")
+@click.option("--day", type=Day(), help="Giorno della verifica, se non oggi (20/11/2026).")
 @as_option()
 @pass_session
 def confirm(session: Session, ids: tuple[str, ...], all_: bool, words: str, day: str | None, as_: str | None) -> None:
@@ -344,7 +362,7 @@ def confirm(session: Session, ids: tuple[str, ...], all_: bool, words: str, day:
 @click.command("notice", cls=ItalianCommand, short_help="Avviso temporaneo su una o più voci.")
 @which_options
 @click.option("--text", default="", help="Testo dell'avviso, per esempio «chiuso per lavori».")
-@click.option("--until", help="Ultimo giorno in cui vale (2026-12-31).")
+@click.option("--until", type=Day(), help="Ultimo giorno in cui vale (31/12/2026).")
 @click.option("--remove", is_flag=True, help="Toglie l'avviso.")
 @as_option()
 @pass_session
@@ -369,10 +387,14 @@ def withdraw(session: Session, ids: tuple[str, ...], all_: bool, words: str, as_
     session.show(session.call("withdraw-entries", request), _Touched, lambda done: _touched("Ritirate", done))
 
 
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
 def _touched(done: str, touched: _Touched) -> str:
     if not touched.ids:
         return "Nessuna voce corrisponde."
-    return "\n".join([f"{done}: {len(touched.ids)} voci.", *(f"  {name}" for name in touched.names)])
+    return "\n".join([f"{done}: {_count(len(touched.ids), 'voce', 'voci')}.", *(f"  {name}" for name in touched.names)])
 
 
 # -- publish
@@ -424,8 +446,14 @@ def _publication(answer: _Publication) -> str:
     for one in answer.signed:
         name = CHAINS[one.vis]
         if one.signed:
-            changes = f"{len(one.added)} nuove, {len(one.changed)} cambiate, {len(one.removed)} tolte"
-            lines.append(f"{name}: edizione {one.rev}, {one.count} voci ({changes}).")
+            changes = ", ".join(
+                (
+                    _count(len(one.added), "nuova", "nuove"),
+                    _count(len(one.changed), "cambiata", "cambiate"),
+                    _count(len(one.removed), "tolta", "tolte"),
+                )
+            )
+            lines.append(f"{name}: edizione {one.rev}, {_count(one.count, 'voce', 'voci')} ({changes}).")
         elif one.rev:
             lines.append(f"{name}: nulla è cambiato dall'edizione {one.rev}.")
         lines += [f"  Lasciata fuori: {bad.name} – {what_happened(bad.code)} {bad.field or ''}" for bad in one.faulty]
@@ -436,7 +464,7 @@ def _publication(answer: _Publication) -> str:
 def _chain(chain: _Chain) -> str:
     """How the newest edition of a chain stands; a refusal with what to do about it."""
     text = f"{CHAINS[chain.vis]}, edizione {chain.rev}: {POSTED[chain.state]}."
-    return f"{text} {what_happened(chain.code)} {what_to_do(chain.code)}" if chain.code else text
+    return terminal.wrap(f"{text} {what_happened(chain.code)} {what_to_do(chain.code)}") if chain.code else text
 
 
 COMMANDS: Final = (import_, entries, confirm, notice, withdraw, publish)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from node import requests as ask
-from node.cli_kit import ItalianCommand, OneOf, Session, Whole, pass_session
+from node.cli_kit import ItalianCommand, Moment, OneOf, OutFile, Session, Whole, italian_day, pass_session
 from node.runtime import terminal
 from node.runtime.wording import say
 from protocol.errors import ProtocolError
@@ -81,9 +81,9 @@ _FILTERS = (
     _many("--accessibility", "Accessibilità (AX-…)."),
     _many("--cost", "Costo (CT-…)."),
     click.option("--age", type=Whole(), help="Età della persona."),
-    click.option("--at", help="Momento di cui si chiede, ora italiana: «2026-11-20 11:40»."),
+    click.option("--at", type=Moment(), help="Momento di cui si chiede: «20/11/2026 11:40»."),
     click.option("--open", "open_", is_flag=True, help="Solo ciò che è aperto in quel momento."),
-    click.option("--open-at", help="Come --at con --open: aperto in quel momento."),
+    click.option("--open-at", type=Moment(), help="Come --at con --open: aperto in quel momento."),
     click.option("--fresh", is_flag=True, help="Solo voci verificate negli ultimi 180 giorni."),
     click.option("--within-km", type=Whole(), help="Entro questi chilometri."),
     click.option(
@@ -108,7 +108,7 @@ def _with_filters(function: Any) -> Any:
 def search(session: Session, /, words: tuple[str, ...], **given: Any) -> None:
     """Cerca nella mappa: chi può aiutare, qui vicino, presto. Ogni risultato dice perché c'è.
 
-    Esempi: search bollette --residence Montelabbate · search assistenza --open-at "2026-11-20 11:40"
+    Esempi: search bollette --residence Montelabbate · search assistenza --open-at "20/11/2026 11:40"
     """
     request = ask.Search(
         text=" ".join(words),
@@ -143,7 +143,24 @@ def search(session: Session, /, words: tuple[str, ...], **given: Any) -> None:
         limit=given["limit"],
         offset=given["offset"],
     )
-    session.show(session.call("search", request), _Hits, lambda found: _hits(found, given["offset"]))
+    raw = session.call("search", request)
+    session.show(raw, _Hits, lambda found: _hits(found, given["offset"]) + _no_map(session, found))
+
+
+class _Standing(Struct):
+    state: str
+
+
+class _Status(Struct):
+    joining: _Standing
+
+
+def _no_map(session: Session, found: _Hits) -> str:
+    """Nothing found by one who is not in the network yet: the reason, instead of doubts about the words."""
+    if found.items:
+        return ""
+    standing = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status).joining.state
+    return "" if standing == "admitted" else "\nQuesto ente non è ancora nella rete, e la sua mappa è vuota: «status»."
 
 
 def _hits(found: _Hits, offset: int) -> str:
@@ -156,7 +173,7 @@ def _hits(found: _Hits, offset: int) -> str:
     if found.widened:
         lines.append("Nel comune indicato non c'è nulla: ecco il più vicino.")
     if not found.items:
-        return "\n".join([*lines, "Nessun risultato. Provare con meno parole o meno filtri."])
+        return "\n".join([*map(terminal.wrap, lines), "Nessun risultato. Provare con meno parole o meno filtri."])
     for number, hit in enumerate(found.items, offset + 1):
         lines += ["", *_hit(number, hit)]
     return "\n".join([*lines, "", f"{offset + 1}–{offset + len(found.items)} di {found.total}"]).lstrip("\n")
@@ -166,9 +183,9 @@ def _hit(number: int, hit: _Hit) -> list[str]:
     km = "" if hit.distance_km is None else f" · {hit.distance_km:g} km".replace(".", ",")
     if km and hit.distance_how == "centroid":
         km += " (fra i centri dei comuni)"
-    head = terminal.tone(f"{number}. {hit.name}", "bold", sys.stdout)
+    mark = " [solo per la rete]" if hit.network_only else ""
     return [
-        f"{head} – {hit.member}" + (" [solo per la rete]" if hit.network_only else ""),
+        terminal.headed(f"{number}. {hit.name}", f" – {hit.member}{mark}"),
         f"   {hit.opening}{km}",
         *_pair("Per chi", ", ".join(hit.for_whom)),
         *_pair("Orari", hit.hours),
@@ -176,15 +193,20 @@ def _hit(number: int, hit: _Hit) -> list[str]:
         *_pair("Indirizzo", hit.address),
         *_pair("Documenti", ", ".join(hit.papers)),
         *_pair("Attesa", hit.waiting),
-        *_pair("Verificato", hit.verified),
+        *_pair("Verificato", italian_day(hit.verified)),
         *_pair("Perché", "; ".join(note.text.rstrip(".") for note in hit.reasons)),
-        *(terminal.tone(f"   Attenzione: {note.text}", "warn", sys.stdout) for note in hit.warnings),
+        *_warned(hit.warnings),
         terminal.tone(f"   {hit.node} {hit.id}", "dim", sys.stdout),
     ]
 
 
 def _pair(label: str, value: str) -> list[str]:
-    return [f"   {label}: {value}"] if value else []
+    return [terminal.wrap(f"{label}: {value}", before="   ", after="     ")] if value else []
+
+
+def _warned(notes: "list[_Note] | list[_Why]") -> list[str]:
+    lines = (terminal.wrap(f"Attenzione: {note.text}", before="   ", after="     ") for note in notes)
+    return [terminal.tone(line, "warn", sys.stdout) for line in lines]
 
 
 # -- one service
@@ -218,7 +240,7 @@ def _sheet(sheet: _Sheet) -> str:
     documents = ", ".join(item["document"] for item in record.get("required_documents", ()))
     notice = record.get("notice", {})
     lines = [
-        terminal.tone(record["name"], "bold", sys.stdout) + f" – {sheet.member}",
+        terminal.headed(record["name"], f" – {sheet.member}"),
         *([say("Solo per gli enti della rete.")] if sheet.network_only else []),
         *_pair("Adesso", sheet.opening),
         *_pair("Che cosa", record.get("description", "")),
@@ -230,9 +252,12 @@ def _sheet(sheet: _Sheet) -> str:
         *_pair("Telefono", ", ".join(item["number"] for item in record.get("phones", ()))),
         *_pair("E-mail", record.get("email", "")),
         *_pair("Attesa", record.get("waiting", {}).get("text", "")),
-        *_pair("Verificato", record.get("verified_at", "")),
-        *_pair("Avviso", notice.get("text", "") + (f" (fino al {notice['until']})" if "until" in notice else "")),
-        *(terminal.tone(f"   Attenzione: {note.text}", "warn", sys.stdout) for note in sheet.warnings),
+        *_pair("Verificato", italian_day(record.get("verified_at", ""))),
+        *_pair(
+            "Avviso",
+            notice.get("text", "") + (f" (fino al {italian_day(notice['until'])})" if "until" in notice else ""),
+        ),
+        *_warned(sheet.warnings),
         terminal.tone(f"   {sheet.node} {sheet.id}", "dim", sys.stdout),
     ]
     return "\n".join(lines)
@@ -269,10 +294,10 @@ class _GuidePart(Struct):
     type=OneOf("bodies", "services", "places", "targets"),
     help="Guida per enti, servizi, luoghi o destinatari.",
 )
-@click.option("--out", metavar="FILE", help="Scrive in un file invece che a schermo (con --ndjson).")
+@click.option("--out", type=OutFile(), help="Scrive in un file invece che a schermo (con --ndjson).")
 @click.option("--public", is_flag=True, help="Solo la mappa pubblica.")
 @pass_session
-def map_(session: Session, ndjson: bool, views: str | None, out: str | None, public: bool) -> None:
+def map_(session: Session, ndjson: bool, views: str | None, out: Path | None, public: bool) -> None:
     """La mappa dei servizi come la conosce questo computer, anche senza rete."""
     view: ask.View = "public" if public else "members"
     if ndjson:
@@ -306,9 +331,9 @@ def _pages(session: Session, view: ask.View) -> list[bytes]:
     return lines
 
 
-def _write_map(content: bytes, out: str | None) -> None:
+def _write_map(content: bytes, out: Path | None) -> None:
     if out:
-        Path(out).write_bytes(content)
+        out.write_bytes(content)
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -319,9 +344,14 @@ def _guide(parts: list[_GuidePart]) -> str:
     for part in parts:
         lines += ["", terminal.tone(part.title, "bold", sys.stdout)]
         for one in (*part.entries, *part.also):
-            where = ", ".join(text for text in (one.address, one.comune) if text)
-            lines.append(f"  {one.name} – {one.member}")
-            lines += [f"    {text}" for text in (where, ", ".join(one.phones), one.hours) if text]
+            where = (
+                one.address
+                if one.comune and one.comune in one.address
+                else ", ".join(text for text in (one.address, one.comune) if text)
+            )
+            lines.append(terminal.wrap(f"{one.name} – {one.member}", before="  ", after="    "))
+            shown = (where, ", ".join(one.phones), one.hours)
+            lines += [terminal.wrap(text, before="    ", after="      ") for text in shown if text]
     return "\n".join(lines).lstrip("\n") or "La mappa è vuota."
 
 
@@ -391,15 +421,15 @@ def advice_text(advice: Advice) -> str:
 
 def _proposal(mark: str, proposed: _Proposed) -> list[str]:
     km = "" if proposed.distance_km is None else f" · {proposed.distance_km} km"
-    lines = [terminal.tone(f"{mark} {proposed.name}", "bold", sys.stdout) + f" – {proposed.member}"]
+    lines = [terminal.headed(f"{mark} {proposed.name}", f" – {proposed.member}")]
     if proposed.telephone_first:
         phones = ", ".join(proposed.phones) or "numero non indicato"
         lines.append(terminal.tone(f"   PRIMA TELEFONARE: {phones}", "fail", sys.stdout))
     lines.append(f"   {proposed.opening}{km}")
-    lines += [f"   Perché: {why.text}" for why in proposed.reasons]
-    lines += [terminal.tone(f"   Attenzione: {why.text}", "warn", sys.stdout) for why in proposed.warnings]
+    lines += [line for why in proposed.reasons for line in _pair("Perché", why.text)]
+    lines += _warned(proposed.warnings)
     if proposed.competent_name:
-        lines.append(f"   Competente per la residenza: {proposed.competent_name} ({proposed.competent})")
+        lines += _pair("Competente per la residenza", f"{proposed.competent_name} ({proposed.competent})")
     return [*lines, terminal.tone(f"   {proposed.node} {proposed.service}", "dim", sys.stdout)]
 
 

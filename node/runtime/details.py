@@ -149,11 +149,13 @@ _VOCABULARIES: Final = {
     "UR": "urgency_levels", "RL": "roles", "DR": "decline_reasons", "OU": "referral_outcomes",
     "PT": "participant_types", "AX": "accessibility_features", "CT": "cost_types",
 }  # fmt: skip
-_CANCEL: Final = {
+OTHER_REASONS: Final = {
+    "cancel-agreed": "ritiro concordato", "left-network": "l'ufficio è uscito dalla rete",
     "no-answer": "nessuna risposta dall'ufficio", "no-longer-needed": "non serve più",
     "other-way": "risolto per altra via", "person-withdrew": "la persona ha rinunciato",
-    "wrong-recipient": "ufficio sbagliato",
+    "silent": "l'ufficio non risponde più", "wrong-recipient": "ufficio sbagliato",
 }  # fmt: skip
+"""Reasons of protocol.offers that stand in no vocabulary file."""
 
 
 def details(error: ProtocolError) -> list[tuple[str, list[str]]]:
@@ -210,8 +212,8 @@ def _acts(kinds: list[str]) -> str:
 def _meaning(code: str) -> str:
     from schemas.vocabularies import label
 
-    if code in _CANCEL:
-        return _CANCEL[code]
+    if code in OTHER_REASONS:
+        return OTHER_REASONS[code]
     name = _VOCABULARIES.get(code.partition("-")[0])
     said = label(name, code) if name else code
     return "" if said == code else said

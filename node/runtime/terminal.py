@@ -61,6 +61,12 @@ def wrap(text: str, *, before: str = "", after: str = "") -> str:
     )
 
 
+def headed(head: str, rest: str) -> str:
+    """A title in bold and what follows it, within 80 columns."""
+    shown = wrap(head + rest, after="   ")
+    return shown.replace(head, tone(head, "bold", sys.stdout), 1)
+
+
 def show(text: str, stream: TextIO | None = None) -> None:
     """A line of result."""
     print(text, file=stream or sys.stdout)

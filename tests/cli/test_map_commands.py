@@ -93,7 +93,7 @@ def test_the_guide_has_its_views(desk, by, heading):
 def test_one_service_is_found_by_the_beginning_of_its_code(desk):
     item = desk.json("search", "emporio")["items"][0]
     text = desk("service", item["id"][:8]).stdout
-    assert "Emporio solidale" in text and "Verificato: 2026-09-28" in text
+    assert "Emporio solidale" in text and "Verificato: 28/09/2026" in text
     assert "not-found" in desk("service", "ffffffff", ok=False).stderr
 
 
@@ -251,3 +251,18 @@ def test_pages_of_two_versions_of_the_map_are_never_mixed(desk):
     finally:
         body.close()
     assert refused.value.code == "log-moved"
+
+
+def test_days_are_written_the_italian_way_and_read_both_ways(desk):
+    for typed in ("20/11/2026 11:40", "2026-11-20 11:40", "20.11.2026 ore 11.40"):
+        assert desk.json("search", "casa", "--at", typed)["total"] == desk.json("search", "casa")["total"]
+    wrong = desk("search", "casa", "--at", "venerdì", ok=False)
+    assert wrong.exit_code == 2
+    assert "«venerdì» non è data e ora: scriverle come «20/11/2026 11:40»" in wrong.stderr
+    assert "non è data e ora" in desk("search", "--at", "31/02/2026", ok=False).stderr
+
+
+def test_nothing_on_the_screen_is_wider_than_eighty_columns(desk):
+    for args in (["search", "casa"], ["map"], ["route", "--need", "NA-CASA"]):
+        shown = desk(*args).stdout
+        assert max(map(len, shown.splitlines())) <= 80, args
