@@ -1,5 +1,6 @@
 """init, join, serve, status, operators, members, keys, alarms, doctor: the command line of the installation itself."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,18 +12,38 @@ from msgspec import UNSET, Struct
 from node import requests as ask
 from node.alarms import words
 from node.cli_cases import clock
-from node.cli_kit import InFile, ItalianCommand, ItalianGroup, Session, Whole, as_option, pass_session, read_json
+from node.cli_kit import (
+    InFile,
+    ItalianCommand,
+    ItalianGroup,
+    OneOf,
+    Session,
+    Whole,
+    as_option,
+    expecting,
+    pass_session,
+    read_json,
+)
 from node.runtime import terminal
+from node.runtime.cli_kit import ask_text, findings
 from node.runtime.wording import say, what_happened
 from protocol.errors import ProtocolError
 from schemas.membership import Contact, Identifiers, Invitation, ProtocolVersion, Wanted
 from schemas.problems import PROBLEMS
+from schemas.wire import NODE_ID
 
 if TYPE_CHECKING:
     from node.runtime.config import NodeConfig
     from node.runtime.doctor import Check
 
 CONFIG_NAME: Final = "raccordo.toml"
+CAPS: Final = {
+    "take-in-charge": "prende in carico",
+    "pua": "PUA",
+    "pis": "Pronto Intervento",
+    "router": "smista",
+    "relay": "tiene caselle",
+}
 
 
 # -- init
@@ -40,7 +61,7 @@ CONFIG_NAME: Final = "raccordo.toml"
 def init(session: Session, /, id_: str | None, listen: str | None, **given: Any) -> None:
     """Crea nella cartella --dir la configurazione, le chiavi e l'archivio. Non sovrascrive mai delle chiavi."""
     if id_ is None:
-        id_ = click.prompt("Nome tecnico dell'ente (per esempio comune-tavullia)", err=True)
+        id_ = ask_text("Nome tecnico dell'ente (per esempio comune-tavullia)", "", _id_fault)
     host, port = _listen(listen)
     from node import enrolment
     from node.runtime.clock import SystemClock
@@ -60,6 +81,10 @@ def init(session: Session, /, id_: str | None, listen: str | None, **given: Any)
         terminal.show_json({"id": id_, "config": str(config)})
         return
     terminal.show(_after_init(session.data_dir, config))
+
+
+def _id_fault(text: str) -> str | None:
+    return None if re.fullmatch(NODE_ID, text) else "Solo lettere minuscole, cifre e trattini, senza spazi."
 
 
 def _listen(text: str | None) -> tuple[str | None, int]:
@@ -95,7 +120,7 @@ def _after_init(data_dir: Path, config: Path) -> str:
 @click.option("--wanted", type=InFile(), help="Richiesta intera in JSON; le opzioni la completano.")
 @click.option("--name", help="Nome dell'ente, come nel protocollo d'intesa.")
 @click.option("--type", "ptype", help="Tipo di ente (PT-…).")
-@click.option("--cap", "caps", multiple=True, help="take-in-charge, pua, pis, router, relay. Si può ripetere.")
+@click.option("--cap", "caps", type=OneOf(*CAPS), multiple=True, help="Che cosa può fare. Si può ripetere.")
 @click.option("--territory", multiple=True, help="Comune servito (nome o codice ISTAT). Si può ripetere.")
 @click.option("--ipa", help="Codice IPA.")
 @click.option("--cf", help="Codice fiscale dell'ente.")
@@ -112,7 +137,8 @@ def join(session: Session, /, invitation: Path, wanted: Path | None, **given: An
 
     Il programma deve essere in funzione («serve»). L'ente è dentro quando si trova in un elenco firmato.
     """
-    invited = read_json(invitation, Invitation)
+    with expecting("il file d'invito ricevuto dalla capofila", invitation):
+        invited = read_json(invitation, Invitation)
     held = read_json(wanted, dict[str, Any]) if wanted is not None else {}
     request = ask.Join(
         invitation=invited,
@@ -126,7 +152,8 @@ def join(session: Session, /, invitation: Path, wanted: Path | None, **given: An
 
 def _wanted(session: Session, invited: Invitation, held: dict[str, Any], given: dict[str, Any]) -> Wanted:
     asked: dict[str, Any] = {"node": _own_id(session) or invited.node, **held}
-    asked |= {name: given[name] for name in ("name", "ptype") if given[name]}
+    asked |= {"name": given["name"]} if given["name"] else {}
+    asked |= {"ptype": _ptype(given["ptype"])} if given["ptype"] else {}
     if given["caps"]:
         asked["caps"] = list(given["caps"])
     if given["territory"]:
@@ -153,6 +180,12 @@ def _wanted(session: Session, invited: Invitation, held: dict[str, Any], given: 
 
 def _own_id(session: Session) -> str:
     return _config(session).bodies[0].id
+
+
+def _ptype(text: str) -> str:
+    from node.asked import code
+
+    return code(text, "participant_types", "ptype")
 
 
 def _istat(text: str) -> str:
@@ -194,7 +227,8 @@ JOINED: Final = {
 
 
 def _joining(joining: _Joining) -> str:
-    lines = [f"{joining.name} ({joining.node}) {JOINED[joining.state]}."]
+    who = joining.name if joining.name == joining.node else f"{joining.name} ({joining.node})"
+    lines = [f"{who} {JOINED[joining.state]}."]
     if joining.ref and joining.state != "admitted":
         lines.append(f"Richiesta: {joining.ref}")
     if joining.state == "pending":
@@ -223,15 +257,33 @@ def serve(session: Session, relay: bool) -> None:
     from node.runtime.logs import configure
 
     configure(config.log_level)
-    session.tell(say("In funzione: {node}. Ctrl-C per fermare.").format(node=config.bodies[0].id))
+    _not_twice(session)
+    session.tell(say("Avvio di {node}: resta in funzione finché non si preme Ctrl-C.").format(node=config.bodies[0].id))
     run(config)
+
+
+def _not_twice(session: Session) -> None:
+    """A second one on the same directory is refused before anything else is said."""
+    from node.engine import store_path
+    from node.runtime.lock import lock_owner
+
+    db = store_path(session.data_dir)
+    pid = lock_owner(db.with_name(db.name + ".lock"))
+    if pid is not None:
+        raise ProtocolError("store-busy", field=str(session.data_dir), got=f"pid {pid or '?'}")
 
 
 @click.command("sync", cls=ItalianCommand, short_help="Guarda subito se ci sono novità.")
 @pass_session
 def sync(session: Session) -> None:
     """Elenco degli aderenti, mappa e posta, senza aspettare il prossimo giro."""
-    session.show(session.call("sync", ask.Nothing()), dict[str, Any], lambda _: "Fatto.")
+    raw = session.call("sync", ask.Nothing())
+    session.show(raw, dict[str, Any], lambda _: _synced(session))
+
+
+def _synced(session: Session) -> str:
+    found = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
+    return "\n".join(("Fatto.", *_network(found), *_queue(found)))
 
 
 class _Alarm(Struct):
@@ -271,21 +323,29 @@ def status(session: Session) -> None:
 
 
 def _status(found: _Status) -> str:
-    lines = [_joining(found.joining)]
-    if found.network is not None:
-        pilot = " – RETE PILOTA" if found.pilot else ""
-        words = FRESHNESS.get(found.freshness or "", "non ancora ricevuto")
-        lines.append(f"Rete: {found.network}{pilot}; elenco degli aderenti n. {found.version or '–'}: {words}.")
+    lines = [_joining(found.joining), *_network(found)]
     sides = {"R": "ricevuti", "S": "mandati", "L": "interni"}
     cases = ", ".join(f"{found.open_cases.get(side, 0)} {word}" for side, word in sides.items())
     lines.append(f"Invii aperti: {cases}.")
-    oldest = f", il più vecchio dal {clock(found.oldest_queued)}" if found.oldest_queued else ""
-    lines.append(f"In partenza: {found.queue}{oldest}.")
+    lines += _queue(found)
     if not found.clock_ok:
         lines.append(
             terminal.tone(f"L'ora del computer è sbagliata di {found.clock_offset} secondi.", "fail", sys.stdout)
         )
     return "\n".join([*lines, *(_alarm(alarm) for alarm in found.alarms)])
+
+
+def _network(found: _Status) -> list[str]:
+    if found.network is None:
+        return []
+    pilot = " – RETE PILOTA" if found.pilot else ""
+    words = FRESHNESS.get(found.freshness or "", "non ancora ricevuto")
+    return [f"Rete: {found.network}{pilot}; elenco degli aderenti n. {found.version or '–'}: {words}."]
+
+
+def _queue(found: _Status) -> list[str]:
+    oldest = f", il più vecchio dal {clock(found.oldest_queued)}" if found.oldest_queued else ""
+    return [f"In partenza: {found.queue}{oldest}."]
 
 
 def _alarm(alarm: _Alarm) -> str:
@@ -389,13 +449,6 @@ class _Members(Struct):
 
 
 STATUS: Final = {"active": "attivo", "suspended": "SOSPESO", "ended": "uscito"}
-CAPS: Final = {
-    "take-in-charge": "prende in carico",
-    "pua": "PUA",
-    "pis": "Pronto Intervento",
-    "router": "smista",
-    "relay": "tiene caselle",
-}
 
 
 @click.command("members", cls=ItalianCommand, short_help="Gli enti della rete.")
@@ -463,14 +516,8 @@ def doctor(session: Session) -> int:
     if session.json:
         terminal.show_json([result._asdict() for result in results])
     else:
-        terminal.show("\n".join(line for result in results for line in _result(*result)))
+        terminal.show(findings(results))
     return terminal.REFUSED if checks.worst(results) == "fail" else terminal.DONE
-
-
-def _result(name: str, grade: str, text: str, advice: str) -> list[str]:
-    mark = {"ok": "OK  ", "warn": "NOTA", "fail": "NO  "}[grade]
-    lines = [terminal.tone(f"{mark} {name}: {text}", grade, sys.stdout)]  # type: ignore[arg-type]  # a Grade is a Tone
-    return [*lines, f"     {say('Cosa fare')}: {advice}"] if advice else lines
 
 
 def _checks(session: Session) -> "list[Check]":

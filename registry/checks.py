@@ -1,15 +1,21 @@
 """`doctor` of a registry: this machine, the server's keys, no guarantor's key left here, what is about to end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from node.runtime.config import RegistryConfig, load_config
 from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
 from protocol.errors import ProtocolError
-from registry.asking import Expiry, Nothing, Status
+from registry.asking import Expiry, Nothing, Status, What
 from registry.ceremony import KEY_FILE_MAX, is_key_file
 from registry.cli_kit import CONFIG_NAME, Session
 from registry.opening import KEYS_NAME, STORE_NAME, open_keys
+
+WHAT_ENDS: Final[Mapping[What, str]] = {
+    "root": "la radice della rete", "members": "l'elenco degli aderenti", "signing-key": "la chiave di firma",
+    "sealing-key": "la chiave di posta", "publication": "il catalogo pubblicato",
+}  # fmt: skip
 
 
 def check(session: Session) -> tuple[list[Result], Status | None]:
@@ -69,12 +75,15 @@ def _network(status: Status | None, problem: ProtocolError | None) -> Finding:
         raise problem or ProtocolError("internal")
     if status.pilot:
         return Finding("warn", "RETE PILOTA", "Fare la cerimonia vera: root key, root draft, root sign, root install.")
-    return Finding("ok", f"Radice {status.root}, {status.members} aderenti, {status.pending} richieste in attesa.")
+    return Finding("ok", f"Radice {status.root}; aderenti: {status.members}; richieste in attesa: {status.pending}.")
 
 
 def _expiry(one: Expiry) -> Check:
-    whose = f" {one.node}" if one.node else ""
-    left = f"fra {one.days} giorni" if one.level else "scaduto"
+    whose = f" di {one.node}" if one.node else ""
+    days = "un giorno" if one.days == 1 else f"{one.days} giorni"
+    left = f"scade fra {days}" if one.level else "scaduto"
     advice = {"root": "I garanti firmano la radice nuova: root draft.", "publication": "L'ente pubblica di nuovo."}
-    finding = Finding("warn" if one.level > 7 else "fail", f"{one.what}{whose}: {left}", advice.get(one.what, ""))
+    finding = Finding(
+        "warn" if one.level > 7 else "fail", f"{WHAT_ENDS[one.what]}{whose}: {left}", advice.get(one.what, "")
+    )
     return Check("scadenze", lambda: finding)

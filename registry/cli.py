@@ -5,6 +5,7 @@ A command reaches the running `serve` through the local channel, else opens the 
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ import click
 import msgspec
 
 from node.runtime import terminal
-from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting
+from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting, findings
 from protocol.errors import ProtocolError
 from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
 
@@ -28,9 +29,9 @@ ROOT_FILE_MAX: Final = 512_000
 APPROVAL_MAX: Final = 8 * 1024 * 1024
 DOCUMENT_MAX: Final = 20 * 1024 * 1024
 STATES: Final = {"active": "attivo", "suspended": "sospeso", "ended": "uscito"}
-WHAT_ENDS: Final = {
-    "root": "la radice della rete", "members": "l'elenco degli aderenti", "signing-key": "la chiave di firma",
-    "sealing-key": "la chiave di cifratura", "publication": "il catalogo pubblicato",
+CAPS: Final = {
+    "take-in-charge": "prendere in carico", "pua": "essere il PUA", "pis": "essere il Pronto Intervento",
+    "router": "smistare", "relay": "tenere caselle",
 }  # fmt: skip
 
 pass_session = click.make_pass_decorator(Session)
@@ -149,7 +150,13 @@ def _serving(app: "App", session: Session) -> None:
         mark_pilot(session.json)
     address = f"http://{app.config.http.listen_host or '127.0.0.1'}:{app.port}"
     state = {"url": address, "port": app.port, "local_port": app.local_port, "net": held.net, "pilot": held.root.pilot}
-    session.show(state, f"In funzione su {address} – rete «{held.root.root.name}», {len(held.members)} aderenti.")
+    session.show(
+        state,
+        (
+            f"In funzione su {address} – rete «{held.root.root.name}»,"
+            f" {_count(len(held.members), 'aderente', 'aderenti')}. Ctrl-C per fermare."
+        ),
+    )
     sys.stdout.flush()
 
 
@@ -389,12 +396,33 @@ def pending(session: Session, refs: tuple[str, ...], export_: Path | None, refus
 
 
 def _waiting(row: "Waiting") -> str:
-    caps = f", capacità: {', '.join(row.caps)}" if row.caps else ""
-    how = "con invito" if row.invited else "senza invito"
-    by = f"\n  firmato per conto da {row.delegated_by}" if row.delegated_by else ""
-    return (
-        f"{row.name} ({row.node}, {row.ptype}{caps}) – {how}, {_day(row.at)}{by}\n  richiesta {row.ref}\n  {row.words}"
+    how = "con invito" if row.invited else "SENZA INVITO"
+    lines = [
+        f"{row.name} ({row.node}, {_ptype(row.ptype)}) – {how}, {_day(row.at)}",
+        *([f"potrà: {_caps(row.caps)}"] if row.caps else []),
+        *([f"firmato per conto da: {row.delegated_by}"] if row.delegated_by else []),
+        f"richiesta: {row.ref}",
+        f"otto parole: {row.words}",
+    ]
+    return "\n".join(
+        (terminal.wrap(lines[0], after="  "), *(terminal.wrap(t, before="  ", after="    ") for t in lines[1:]))
     )
+
+
+def _ptype(code: str) -> str:
+    from schemas.vocabularies import label
+
+    return label("participant_types", code)
+
+
+def _caps(caps: Sequence[str]) -> str:
+    return ", ".join(f"{CAPS[cap]} ({cap})" if cap in CAPS else cap for cap in caps)
+
+
+def _comuni(codes: Sequence[str]) -> str:
+    from schemas.vocabularies import table
+
+    return ", ".join(table("comuni")[code]["name"] if code in table("comuni") else code for code in codes) or "–"
 
 
 @main.command()
@@ -448,12 +476,13 @@ def _review(review: "Review") -> str:
     entry = review.admission
     powers = [cap for cap in entry.caps if cap in POWERS]
     lines = [
-        f"\n{entry.name} ({entry.node}, {entry.ptype}){'' if review.invited else ' – SENZA INVITO'}",
-        f"  parole: {words(entry.first)}",
-        f"  territorio: {', '.join(entry.territory) or '–'}   protocollo: {entry.protocol.version}",
+        f"\n{entry.name} ({entry.node}, {_ptype(entry.ptype)}){'' if review.invited else ' – SENZA INVITO'}",
+        f"  otto parole: {words(entry.first)}",
+        terminal.wrap(f"territorio: {_comuni(entry.territory)}", before="  ", after="    "),
+        f"  protocollo d'intesa: versione {entry.protocol.version}",
     ]
     if powers:
-        lines.append(f"  potrà: {', '.join(powers)}")
+        lines.append(f"  potrà: {_caps(powers)}")
     if entry.delegated_by:
         lines.append(f"  firmato per conto da: {entry.delegated_by}")
     return "\n".join(lines)
@@ -470,7 +499,8 @@ def admit(session: Session, files: tuple[Path, ...]) -> None:
     with expecting("il file scritto da «approve»", *files):
         done = session.ask("admit", texts, Admitted)
     names = ", ".join(done.nodes) or "nessuno di nuovo"
-    session.show(done._asdict(), f"Ammessi: {names}. Elenco degli aderenti, versione {done.version}.")
+    text = terminal.wrap(f"Ammessi: {names}. Elenco degli aderenti n. {done.version}.", after="  ")
+    session.show(done._asdict(), text)
 
 
 @main.command()
@@ -503,7 +533,7 @@ def _status_command(name: str, doc: str, done: str) -> None:
         from registry.asking import Node
 
         version = session.ask(name, Node(node), int)
-        session.show({"node": node, "version": version}, f"{node}: {done}. Elenco, versione {version}.")
+        session.show({"node": node, "version": version}, f"{node}: {done}. Elenco degli aderenti n. {version}.")
 
 
 _status_command("suspend", "Sospende un ente: gli altri lo rifiutano e le sue voci spariscono dalla mappa.", "sospeso")
@@ -538,8 +568,14 @@ def _members(held: "Members") -> str:
 
 
 def _warning(one: "Expiry") -> str:
+    from registry.checks import WHAT_ENDS
+
     whose = f" di {one.node}" if one.node else ""
-    when = f"scade fra {one.days} giorni ({_day(one.exp)})" if one.level else f"è scaduto il {_day(one.exp)}"
+    when = (
+        f"scade fra {_count(one.days, 'giorno', 'giorni')} ({_day(one.exp)})"
+        if one.level
+        else f"è scaduto il {_day(one.exp)}"
+    )
     return f"ATTENZIONE: {WHAT_ENDS[one.what]}{whose} {when}"
 
 
@@ -608,8 +644,6 @@ def doctor(session: Session) -> None:
     from registry.checks import check
 
     results, status = check(session)
-    if status is not None and status.pilot:
-        mark_pilot(session.json)
     value = {"checks": [result._asdict() for result in results], "status": status}
     session.show(value, _findings(results, status))
     if any(result.grade == "fail" for result in results):
@@ -617,11 +651,10 @@ def doctor(session: Session) -> None:
 
 
 def _findings(results: "list[Result]", status: "Status | None") -> str:
-    marks = {"ok": "bene", "warn": "attenzione", "fail": "GUASTO"}
-    rows = [(marks[one.grade], one.name, one.text, one.advice) for one in results]
-    lines = [terminal.table(("", "Controllo", "Esito", "Cosa fare"), rows)]
+    lines = [findings(results)]
     if status is not None:
-        lines.append(f"Rete «{status.name}» {status.net}, radice {status.root}, {status.members} aderenti.")
+        bodies = _count(status.members, "aderente", "aderenti")
+        lines += ["", f"Rete «{status.name}», radice {status.root}, {bodies}.", f"Identificativo: {status.net}"]
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ class Session(cli_kit.Reader):
     def __init__(self, data_dir: Path, json: bool) -> None:
         self.data_dir = data_dir
         self.json = json
+        self._marked = False
 
     def ask(self, name: str, request: Struct, type_: type[T]) -> T:
         """A row's value: from the running process, or from the store opened here under its lock."""
@@ -46,8 +47,9 @@ class Session(cli_kit.Reader):
                 raise
             raw = self._here(name, payload)
         answered = msgspec.json.decode(raw, type=Answered)
-        if answered.pilot:
+        if answered.pilot and not self._marked:
             mark_pilot(self.json)
+            self._marked = True
         return msgspec.json.decode(answered.value, type=type_)
 
     def _here(self, name: str, payload: bytes) -> bytes:

@@ -5,7 +5,7 @@ Imports only click, msgspec and the light part of the runtime: `--help` and what
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -288,6 +288,27 @@ def ask_yes(question: str, default: bool) -> bool:
 
 def _yes_or_no(text: str) -> str | None:
     return None if text.lower() in _YES else "Rispondere s oppure n."
+
+
+# -- what doctor found
+
+_MARKS: Final[dict[str, tuple[str, terminal.Tone]]] = {
+    "ok": ("OK", "ok"),
+    "warn": ("NOTA", "warn"),
+    "fail": ("NO", "fail"),
+}
+
+
+def findings(results: Iterable[tuple[str, str, str, str]]) -> str:
+    """(name, grade, text, advice) of each check as paragraphs."""
+    lines = []
+    for name, grade, text, advice in results:
+        mark, tone = _MARKS[grade]
+        shown = terminal.wrap(f"{mark:4} {name}: {text}", after="     ")
+        lines.append(terminal.tone(shown, tone, sys.stdout))
+        if advice:
+            lines.append(terminal.wrap(f"{say('Cosa fare')}: {advice}", before="     ", after="     "))
+    return "\n".join(lines)
 
 
 # -- files a person names

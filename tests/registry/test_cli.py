@@ -126,7 +126,7 @@ def test_export_approve_on_another_pc_admit(shell, tmp_path_factory):
     os.chdir(other)
     read = CliRunner().invoke(main, ["approve", "richieste.json", "--key", "k.json", "--net", net], input="n\n")
     assert read.exit_code == 1 and "Comune" not in read.stdout and waiting[0]["words"] in read.stderr
-    assert "potrà: take-in-charge" in read.stderr
+    assert "potrà: prendere in carico (take-in-charge)" in read.stderr
     shell.run("approve", "richieste.json", "--key", "k.json", "--net", net, "--yes", "--out", "ok.json")
     wrong = shell.run("--json", "approve", "richieste.json", "--key", "k.json", "--net", "A" * 43, "--yes", code=1)
     assert json.loads(wrong.stdout)["code"] == "wrong-network"
@@ -232,6 +232,7 @@ def test_wrong_use_explains_what_to_do(shell):
     assert not (shell.path / "k3").exists()
     inside = shell.run("--dir", "altra", "init", "--answers", shell.path / "a.toml", "--key-dir", "altra/k", code=1)
     assert "config-invalid" in inside.stderr
+    assert "già" in shell.run("init", code=1).stderr.splitlines()[0]  # before any question
     (shell.path / "bad.toml").write_text('[network]\nname = "x"\nwhat = 1\n')
     assert "config-invalid" in shell.run("init", "--answers", "bad.toml", code=1).stderr
 
@@ -316,3 +317,76 @@ def test_members_lists_each_body_with_its_state_protocollo_and_what_ends(shell):
     assert all(len(text) <= 80 for text in shown.splitlines() if not text.startswith("ATTENZIONE"))
     shell.run("end", "comune-gradara")
     assert shell.json("members")["members"][0]["status"] == "ended"
+
+
+def test_a_wrong_answer_is_said_and_asked_again_and_leaves_nothing_half_founded(shell):
+    given = ["Rete di prova", "Bacheca Prova", "bacheca", "bacheca", "https://bacheca.example", "forse", "s",
+             "chiavetta", "manca.pdf", "protocollo.pdf", "ottomila", "8080", "sì"]  # fmt: skip
+    result = shell.run("init", input="\n".join(given) + "\n")
+    for complaint in (
+        "Solo lettere minuscole", "Serve l'indirizzo intero", "Rispondere s oppure n", "«manca.pdf» non si trova",
+        "Serve un numero da 0 a 65535",
+    ):  # fmt: skip
+        assert complaint in result.stderr, complaint
+    assert "Error" not in result.stderr and "[y/n" not in result.stderr.lower()
+    assert shell.json("members")["pilot"] is True
+    stopped = shell.run("--dir", "altra", "init", input="Rete\n", code=1)
+    assert "Interrotto." in stopped.stderr and not (shell.path / "altra").exists()
+
+
+def test_the_wrong_file_is_named_with_the_right_one(shell):
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "k")
+    shell.run("invite", "comune-tavullia", "--out", "invito.json")
+    post_join(shell, request(shell, shell.path / "invito.json", "comune-tavullia"))
+    shell.run("pending", "--export", "richieste.json")
+    assert "file-exists" in shell.run("pending", "--export", "richieste.json", code=1).stderr
+    key = shell.path / "k" / "distretto.chiave.json"
+    shell.run("root", "key", "Estraneo", "--out", "k2")
+    for args, said in (
+        (["admit", "richieste.json"], "Atteso: il file scritto da «approve»"),
+        (["admit", "protocollo.pdf"], "Atteso: il file scritto da «approve»"),
+        (["approve", "protocollo.pdf", "--key", key], "Atteso: il file scritto da «pending --export»"),
+        (["approve", "richieste.json", "--key", "invito.json"], "Atteso: la chiave di un garante"),
+        (["approve", "richieste.json", "--key", "k/distretto.pub"], "Atteso: la chiave di un garante"),
+        (["approve", "richieste.json", "--key", "k2/estraneo.chiave.json"], "non è di un garante di questa rete"),
+        (["root", "install", "richieste.json"], "Atteso: le firme scritte da «root sign»"),
+        (["root", "sign", "invito.json", "--key", key], "Atteso: la bozza scritta da"),
+    ):
+        assert said in shell.run(*args, code=1).stderr, args
+    assert "il file «manca.json» non si trova" in shell.run("admit", "manca.json", code=2).stderr
+
+
+ENGLISH = re.compile(r"\b(Usage|Options|Commands|Show this|Error|required|TEXT|INTEGER|DIRECTORY|default)\b")
+
+
+def every_command(group=main, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [(), *every_command()], ids=" ".join)
+def test_every_command_has_an_italian_help_within_eighty_columns(shell, path):
+    text = shell.run(*path, "--help").stdout
+    assert text.startswith("Uso: ") and "Mostra questo aiuto." in text
+    assert not ENGLISH.search(text), ENGLISH.search(text)
+    assert max(map(len, text.splitlines())) <= 80 and "..." not in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (PermissionError(13, "denied", "bacheca"), "no-permission"),
+        (FileNotFoundError(2, "none", "bacheca"), "file-missing"),
+        (OSError(28, "full", "bacheca"), "disk-full"),
+        (OSError(5, "io", "bacheca"), "file-unusable"),
+    ],
+)
+def test_what_the_system_refuses_is_said_without_a_traceback(shell, monkeypatch, fault, code):
+    def refuse(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("registry.cli.read_file", refuse)
+    refused = shell.run("admit", "protocollo.pdf", code=1)
+    assert f"Codice: {code}" in refused.stderr and "Dove: bacheca" in refused.stderr
