@@ -219,7 +219,18 @@ class Courier:
             if problem.code != "unauthenticated" or problem.server_time is None or abs(skew) < 60:
                 raise
             self.clock_skew[base] = skew
+            return await self._once_more(method, base, target, aud, body, wait, skew)
+
+    async def _once_more(
+        self, method: str, base: str, target: str, aud: str, body: bytes | None, wait: float, skew: int
+    ) -> Response:
+        """By the time the server told. Who then refuses again has told nothing: it must not stop our own clock."""
+        try:
             return await self._call(method, base, target, aud, body, wait, skew)
+        except AnsweredError as problem:
+            if problem.code == "unauthenticated":
+                self.clock_skew.pop(base, None)
+            raise
 
     async def _call(
         self, method: str, base: str, target: str, aud: str, body: bytes | None, wait: float, skew: int
