@@ -138,6 +138,7 @@ def _latency(took: list[float], folder: Path, body_bytes: int) -> dict[str, floa
 
 def run(folder: Path, *, quick: bool) -> dict[str, Any]:
     """Every shape and body size; `quick`: three pairs of the first only."""
+    folder.mkdir(parents=True)
     jiffies = Jiffies()
     found: dict[str, Any] = {"fdatasync_p50_ms_before": fdatasync_ms(folder)}
     plan = [(SHAPES[0], BODIES[0])] if quick else [(shape, size) for size in BODIES for shape in SHAPES]
