@@ -184,11 +184,11 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
         tx.execute(
-            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(later.after, 30), mid)
+            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(_asked(later.after), 30), mid)
         )
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
-        _wait(tx, mid, now + max(later.after, _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
+        _wait(tx, mid, now + max(_asked(later.after), _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
 
 
 def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> bool:
@@ -238,7 +238,7 @@ def _back_off(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, now: int, re
     row = tx.execute("SELECT k, failing_since FROM peer WHERE node = ?", (parcel.dest,)).fetchone() or (0, None)
     k, since = int(row[0]), row[1] if row[1] is not None else now
     cap = RETRY_CAP_FIRST_DAY if now - since < DAY else RETRY_CAP
-    next_at = now + max(_delay(ctx, k, cap), retry_after or 0)
+    next_at = now + max(_delay(ctx, k, cap), _asked(retry_after or 0))
     tx.execute(
         "INSERT INTO peer (node, k, next_at, failing_since) VALUES (?1, 1, ?2, ?3)"
         " ON CONFLICT (node) DO UPDATE SET k = k + 1, next_at = ?2, failing_since = ?3",
@@ -266,6 +266,11 @@ def _receipts_failed(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, count
             "UPDATE receipt_out SET route = ?, tries = ?, next_at = ? WHERE receipt = ?",
             (route, tries, now + wait, number),
         )
+
+
+def _asked(seconds: int) -> int:
+    """An unsigned answer changes the pace and ends nothing: nobody puts a message to sleep for more than a day."""
+    return min(seconds, DAY)
 
 
 def _delay(ctx: Context, k: int, cap: int) -> int:
