@@ -184,7 +184,8 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
         tx.execute(
-            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?", (now + max(_asked(later.after), 30), mid)
+            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?",
+            (now + max(_asked(later.after), 30), mid),
         )
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
