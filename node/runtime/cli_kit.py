@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from node.runtime import terminal
-from node.runtime.wording import say
+from node.runtime.wording import language, say
 from protocol.errors import ProtocolError
 
 T = TypeVar("T")
@@ -384,6 +384,8 @@ def _misused(error: click.ClickException, program: str) -> int:
 
 
 def _wrong(error: click.ClickException) -> str:
+    if language() == "en":
+        return error.format_message()
     if isinstance(error, click.NoSuchOption):
         hint = f" Forse {', '.join(error.possibilities)}?" if error.possibilities else ""
         return f"Opzione sconosciuta: {error.option_name}.{hint}"

@@ -1,18 +1,12 @@
-"""The language people read: Italian, or English when asked. Texts are written in Italian; English is a catalogue.
+"""The language people read: Italian, or English when asked. Texts are written in Italian; English is a table.
 
-`RACCORDO_LANG` decides, then the usual LC_ALL, LC_MESSAGES, LANG. Without a catalogue the Italian stands.
+`RACCORDO_LANG` decides, then the usual LC_ALL, LC_MESSAGES, LANG. A text without English stays Italian.
 """
 
 import os
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from schemas.problems import PROBLEMS
-
-if TYPE_CHECKING:
-    import gettext
 
 
 def language(environment: Mapping[str, str] | None = None) -> str:
@@ -26,21 +20,21 @@ def language(environment: Mapping[str, str] | None = None) -> str:
 
 def say(text: str) -> str:
     """The Italian `text` in the reader's language."""
-    return text if language() == "it" else _catalogue().gettext(text)
+    if language() == "it":
+        return text
+    from node.runtime.english import TEXTS
+
+    return TEXTS.get(text, text)
 
 
 def what_happened(code: str) -> str:
     """One sentence about a problem code."""
-    return PROBLEMS[code].it if language() == "it" else PROBLEMS[code].en
+    if language() == "it":
+        return PROBLEMS[code].it
+    text = PROBLEMS[code].en
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def what_to_do(code: str) -> str:
     """What the reader may do about it."""
     return say(PROBLEMS[code].fix)
-
-
-@cache
-def _catalogue() -> "gettext.NullTranslations":
-    import gettext
-
-    return gettext.translation("raccordo", Path(__file__).with_name("locale"), ["en"], fallback=True)

@@ -1,19 +1,23 @@
 """What people see, and the questions of doctor."""
 
+import ast
 import io
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
-from node.runtime import doctor, logs, terminal, wording
+from node.runtime import doctor, english, logs, terminal, wording
 from node.runtime.dice import SeededDice
 from node.runtime.keystore import MemoryKeystore
 from node.runtime.metrics import Counter, Gauge, render
 from node.runtime.platform import network_filesystem, notify_supervisor
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
+
+ROOT = Path(__file__).parents[2]
 
 
 class Terminal(io.StringIO):
@@ -75,10 +79,26 @@ def test_a_refusal_says_what_happened_and_what_to_do():
 
 def test_a_refusal_in_english_where_asked(monkeypatch):
     monkeypatch.setenv("RACCORDO_LANG", "en")
-    assert wording.what_happened("not-found") == "not found"
+    assert wording.what_happened("not-found") == "Not found."
     out = io.StringIO()
     terminal.fail(ProtocolError("not-found"), out)
-    assert out.getvalue().startswith("not found\n")
+    assert out.getvalue() == "Not found.\nWhat to do: Check the address or the code.\nCode: not-found\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", b"Perche' \"gia'\" e' qui... - 3 EUR ?"),
+        ("cp1252", "Perché «già» è qui… – 3 € ?".encode("cp1252")),
+    ],
+)
+def test_an_old_console_shows_plainer_letters_and_never_fails(encoding, shown, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding=encoding))
+    terminal.prepare_streams()
+    terminal.show("Perché «già» è qui… – 3 € 漢")
+    sys.stdout.flush()
+    assert raw.getvalue().rstrip() == shown
 
 
 @pytest.mark.parametrize(
@@ -248,3 +268,17 @@ def test_the_supervisor_hears_us_where_there_is_one(tmp_path, monkeypatch):
         notify_supervisor("READY=1")
         assert listener.recv(100) == b"READY=1"
     notify_supervisor("STOPPING=1")
+
+
+def test_every_refusal_has_its_english_and_nothing_else_is_kept_in_the_table():
+    from schemas.problems import PROBLEMS
+
+    said = {problem.fix for problem in PROBLEMS.values()} | {"Dove", "Atteso", "Trovato", "Cosa fare"}
+    for path in (path for room in ("node", "registry") for path in (ROOT / room).rglob("*.py")):
+        calls = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+        said |= {
+            call.args[0].value
+            for call in calls
+            if getattr(call.func, "id", "") == "say" and call.args and isinstance(call.args[0], ast.Constant)
+        }
+    assert said == set(english.TEXTS)

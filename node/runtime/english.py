@@ -1,0 +1,118 @@
+"""The English of what `say` says: refusals, what to do, doctor. Not the help of commands nor their answers.
+
+A text that has no English here is shown in Italian; a test holds the table against PROBLEMS and the calls of `say`.
+"""
+
+from typing import Final
+
+TEXTS: Final[dict[str, str]] = {
+    # -- labels
+    "Codice": "Code",
+    "Cosa fare": "What to do",
+    "Dove": "Where",
+    "Atteso": "Expected",
+    "Trovato": "Found",
+    "Interrotto.": "Interrupted.",
+    # -- what to do
+    "Accorciare i testi della voce.": "Shorten the texts of the entry.",
+    "Aggiornare e pubblicare di nuovo.": "Refresh and publish again.",
+    "Aggiornare il programma.": "Update the program.",
+    "Aggiungerlo con «raccordo-node operators add».": "Add it with “raccordo-node operators add”.",
+    "Aprire l'invio e controllare lo stato.": "Open the referral and look at its state.",
+    "Avviarlo in un'altra finestra con «serve», poi ripetere il comando.":
+        "Start it in another window with “serve”, then repeat the command.",
+    "Avvisare l'ente capofila: possibile manomissione.": "Tell the lead body: possible tampering.",
+    "Chiedere al coordinatore dello sportello.": "Ask the coordinator of the desk.",
+    "Chiedere un nuovo invito alla capofila.": "Ask the lead body for a new invitation.",
+    "Chiudere l'altro programma, oppure lasciarlo in funzione: i comandi lo raggiungono.":
+        "Stop the other program, or leave it running: commands reach it.",
+    "Controllare che il disco sia collegato e che il nome sia giusto.":
+        "Check that the disk is connected and the name is right.",
+    "Controllare data e ora del computer.": "Check date and time of this computer.",
+    "Controllare il codice.": "Check the code.",
+    "Controllare il file.": "Check the file.",
+    "Controllare il nome, e in quale cartella ci si trova.": "Check the name, and which directory you are in.",
+    "Controllare l'elenco degli aderenti.": "Check the list of members.",
+    "Controllare l'indirizzo nella configurazione.": "Check the address in the configuration.",
+    "Controllare l'indirizzo o il codice.": "Check the address or the code.",
+    "Controllare l'invito ricevuto.": "Check the invitation received.",
+    "Controllare l'ora del computer.": "Check the time of this computer.",
+    "Controllare la rete.": "Check the network connection.",
+    "Controllare quale file si è indicato.": "Check which file was given.",
+    "Correggere il campo indicato.": "Correct the field named.",
+    "Correggere la riga indicata.": "Correct the line named.",
+    "Dividere il file.": "Split the file.",
+    "Eseguire prima «init», o indicare la cartella giusta con --dir.":
+        "Run “init” first, or name the right directory with --dir.",
+    "Generare una chiave nuova.": "Make a new key.",
+    "I garanti devono firmarne una nuova.": "The guarantors have to sign a new one.",
+    "Indicare la base giuridica.": "Give the legal basis.",
+    "Inviare il contenuto non compresso.": "Send the content uncompressed.",
+    "Lasciare la scelta alla persona.": "Leave the choice to the person.",
+    "Liberare spazio, poi riprovare.": "Free some space, then try again.",
+    "Non serve fare nulla: il programma riprova da solo.": "Nothing: the program tries again by itself.",
+    "Partire dal modello: «raccordo-node import --template».":
+        "Start from the template: “raccordo-node import --template”.",
+    "Raccogliere le firme mancanti.": "Collect the missing signatures.",
+    "Regolare data e ora del computer, poi riprovare.": "Set date and time of this computer, then try again.",
+    "Restringere i permessi: chmod 600 sul file indicato.": "Restrict the permissions: chmod 600 on the file named.",
+    "Ridurre il contenuto e riprovare.": "Make the content smaller and try again.",
+    "Ridurre le voci.": "Reduce the entries.",
+    "Ripristinare dall'ultima copia.": "Restore from the last backup.",
+    "Ripristinare il collegamento con la bacheca d'Ambito.": "Restore the connection with the registry.",
+    "Ripristinarlo dall'ultima copia.": "Restore it from the last backup.",
+    "Ripristinarlo dalla copia, o eseguire «init» se è un'installazione nuova.":
+        "Restore it from the backup, or run “init” on a new installation.",
+    "Riprovare con la frase segreta giusta.": "Try again with the right passphrase.",
+    "Riprovare più tardi: il limite è giornaliero.": "Try again later: the limit is for a day.",
+    "Salvare il foglio come .xlsx o .csv e riprovare.": "Save the sheet as .xlsx or .csv and try again.",
+    "Scegliere fra quelli indicati.": "Choose among those named.",
+    "Scegliere un altro nome, o spostare quello presente.": "Choose another name, or move the one that is there.",
+    "Scegliere un altro ufficio dalla mappa.": "Choose another office from the map.",
+    "Scegliere un ufficio abilitato.": "Choose an office that is enabled.",
+    "Sceglierne un altro.": "Choose another one.",
+    "Segnalarlo a chi gestisce la rete, con il codice.": "Report it to whoever runs the network, with the code.",
+    "Sentire l'ente capofila.": "Ask the lead body.",
+    "Serve il foglio originale, non una foto o una scansione.":
+        "The original sheet is needed, not a photograph or a scan.",
+    "Telefonare all'altro ufficio.": "Telephone the other office.",
+    "Togliere codice o caratteri invisibili.": "Remove markup or invisible characters.",
+    "Togliere i dati della persona.": "Remove the person's data.",
+    "Togliere il dato dalla voce.": "Remove the datum from the entry.",
+    "Togliere indirizzo, comune e coordinate.": "Remove address, comune and coordinates.",
+    "Togliere la voce e inserirla di nuovo.": "Remove the entry and enter it again.",
+    "Usare il passaggio interno tra sportelli.": "Use the hand-over between desks.",
+    "Usare l'installazione che c'è, o indicare un'altra cartella con --dir.":
+        "Use the installation that is there, or name another directory with --dir.",
+    "Usare la chiave di un garante di questa rete, oppure controllare di quale rete è il file.":
+        "Use a key of a guarantor of this network, or check which network the file is of.",
+    "Usare lettere minuscole, cifre e trattini.": "Use lower-case letters, digits and hyphens.",
+    "Usare un altro passaggio o reindirizzare.": "Use another step, or redirect.",
+    "Usare una cartella propria (--dir), o chiedere il permesso a chi gestisce il computer.":
+        "Use a directory of your own (--dir), or ask whoever runs this computer.",
+    "Verificare il collegamento con la bacheca d'Ambito.": "Check the connection with the registry.",
+    # -- said on the way, and by doctor
+    "Avvio di {node}: resta in funzione finché non si preme Ctrl-C.": "Starting {node}: it runs until Ctrl-C.",
+    "Chiedo di entrare nella rete «{name}»…": "Asking to join the network “{name}”…",
+    "Leggo {file}…": "Reading {file}…",
+    "Scritto {path}: riempirlo e importarlo.": "Written {path}: fill it in and import it.",
+    "Voci della mappa": "Entries of the map",
+    "Solo per gli enti della rete.": "For members of the network only.",
+    "RETE PILOTA: la radice è di una persona sola, nessun garante l'ha firmata.":
+        "PILOT NETWORK: the root is one person's, no guarantor has signed it.",
+    "I dati sono su un disco di rete ({kind}).": "The data lie on a network disk ({kind}).",
+    "I dati sono su un disco locale.": "The data lie on a local disk.",
+    "I file riservati sono leggibili solo da chi esegue il programma.":
+        "Only who runs the program can read the secret files.",
+    "In funzione (processo {pid}).": "Running (process {pid}).",
+    "In uso dal programma in funzione, che lo controlla a ogni scrittura.":
+        "In use by the running program, which checks it at every write.",
+    "L'archivio conferma solo ciò che è sul disco.": "The store confirms only what is on disk.",
+    "L'archivio è integro.": "The store is whole.",
+    "Le chiavi ci sono. Chi copia questo computer copia anche le chiavi: conservare la copia al sicuro.":
+        "The keys are there. Who copies this computer copies the keys too: keep the copy safe.",
+    "Nessuno ha risposto: l'ora non è confrontabile.": "Nobody answered: the time cannot be compared.",
+    "Scarto dell'orologio: {seconds} s": "Clock offset: {seconds} s",
+    "Spazio libero: {mib} MiB": "Free space: {mib} MiB",
+    "Spostarli su un disco di questo computer.": "Move them to a disk of this computer.",
+}  # fmt: skip
