@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.simulator.kernel import Violation
 def main() -> int:
     """0 when every invariant held (or every planted bug was found)."""
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a campaign that is stopped still removes its stores
     if args.bugs:
         return _bugs(args)
     if args.seed is not None:
