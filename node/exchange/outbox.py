@@ -236,9 +236,10 @@ def _seal_later(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, 
 
 
 def raise_alarm(tx: sqlite3.Connection, now: int, code: str, node: str | None, leg: str | None, n: int | None) -> None:
-    """Leaves a content-free note for people, once."""
+    """Leaves a content-free note for people, once; one about no leg again when it was cleared and is still so."""
     tx.execute(
-        "INSERT INTO alarm (at, code, node, leg, n) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
+        "INSERT INTO alarm (at, code, node, leg, n) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM alarm"
+        " WHERE code = ?2 AND node IS ?3 AND leg IS ?4 AND n IS ?5 AND cleared IS NULL) ON CONFLICT DO NOTHING",
         (now, code, node, leg, n),
     )
 
