@@ -23,6 +23,7 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
+from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
@@ -46,6 +47,7 @@ from protocol.limits import BATCH_BYTES
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
 TICK: Final = 30.0
+TAMPERED: Final = frozenset({"members-rollback", "members-fork", "root-chain", "threshold"})
 STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
 
 
@@ -261,7 +263,15 @@ class App:
                 await self._refresh_once()
             except ProtocolError as problem:
                 event(logging.WARNING, "members", code=problem.code)
+                await self._say(problem.code)
             await asyncio.sleep(REFRESH if self.body.ctx.joined else 2.0)
+
+    async def _say(self, code: str) -> None:
+        """People are told when what was shown us cannot come from an honest board (PROTOCOL §4)."""
+        if code in TAMPERED:
+            now, me = self.body.clock.now(), self.body.ctx.me
+            with contextlib.suppress(ProtocolError):  # a full disk must not end the loop
+                await self.writer.submit(lambda tx: raise_alarm(tx, now, code, me, None, None))
 
     async def _tick_for_ever(self) -> None:
         while True:
