@@ -25,7 +25,9 @@ def board(town: Town) -> Server:
 
 
 async def post(town: Town, target: str, value: object, note: str, who=None) -> Answer:
-    request = Request(note, "POST", target.encode(), body=value if isinstance(value, bytes) else msgspec.json.encode(value))
+    request = Request(
+        note, "POST", target.encode(), body=value if isinstance(value, bytes) else msgspec.json.encode(value)
+    )
     return await board(town).judged(town.signed(board(town), request, who=who))
 
 
@@ -45,8 +47,14 @@ def post_of(town: Town, lines: list[str], vis: str = "public", who=None, **chang
         "net": town.net, "node": who.node, "vis": vis, "rev": rev + 1, "prev": prev, "root": manifest_root(manifest),
         "count": len(manifest), "at": now, "exp": now + 180 * DAY, **changes,
     }  # fmt: skip
-    text = jws.sign_compact(changes.pop("key", who.key), jws.CAT, msgspec.json.encode(Publication(**{k: v for k, v in fields.items() if k != "key"})))
-    return CataloguePost(publication=text, manifest=manifest, records=dict(zip(manifest, (t for _, t in pairs), strict=True)))
+    text = jws.sign_compact(
+        changes.pop("key", who.key),
+        jws.CAT,
+        msgspec.json.encode(Publication(**{k: v for k, v in fields.items() if k != "key"})),
+    )
+    return CataloguePost(
+        publication=text, manifest=manifest, records=dict(zip(manifest, (t for _, t in pairs), strict=True))
+    )
 
 
 async def refused(town: Town, value: object, note: str, *codes: str, who=None) -> None:
@@ -100,7 +108,14 @@ async def test_records_that_may_not_be_published_are_refused(served: Town) -> No
         made = json.loads(line("Prova", node="ladro")) | fields
         return json.dumps({k: v for k, v in made.items() if v is not None}, ensure_ascii=False)
 
-    address = {"address_1": "Via Segreta 1", "city": "Pesaro", "state_province": "PU", "postal_code": "61121", "country": "IT", "address_type": "physical"}
+    address = {
+        "address_1": "Via Segreta 1",
+        "city": "Pesaro",
+        "state_province": "PU",
+        "postal_code": "61121",
+        "country": "IT",
+        "address_type": "physical",
+    }
     for text, codes in (
         (with_(description=f"<b>{CANARY}</b>"), ("catalogue-not-plain",)), (with_(name=f"{CANARY}‮"), ("catalogue-not-plain",)),
         (with_(description="a\x00b"), ("catalogue-not-plain",)), (with_(url="javascript:alert(1)"), ("catalogue-not-plain", "bad-shape")),
@@ -127,7 +142,11 @@ def post_raw(town: Town, text: str) -> CataloguePost:
 
 
 async def test_a_network_record_needs_a_salt_and_a_public_one_has_none(served: Town) -> None:
-    for vis, text in (("network", line("Senza", node="ladro")), ("network", line("Corto", node="ladro")[:-1] + ',"salt":"AAAA"}'), ("public", line("Con", node="ladro", salt=True))):
+    for vis, text in (
+        ("network", line("Senza", node="ladro")),
+        ("network", line("Corto", node="ladro")[:-1] + ',"salt":"AAAA"}'),
+        ("public", line("Con", node="ladro", salt=True)),
+    ):
         await refused(served, post_of(served, [text], vis), vis, "bad-shape")
 
 
@@ -137,8 +156,12 @@ async def test_the_id_of_another_member_is_never_taken(served: Town) -> None:
     await refused_to(served, request, "another's id", "catalogue-id-not-yours", who=served.vecchia)
     twice = [line("Uno", node="ladro", id=uid("x")), line("Due", node="ladro", id=uid("x"))]
     await refused(served, post_of(served, twice), "one id twice", "catalogue-root")
-    upper = line("Maiuscolo", node="vecchia", id=uid("ladro", "Sportello sociale")).replace(uid("ladro", "Sportello sociale"), uid("ladro", "Sportello sociale").upper())
-    answer = await post(served, paths.CATALOGUE, post_of(served, [upper], who=served.vecchia), "in capitals", served.vecchia)
+    upper = line("Maiuscolo", node="vecchia", id=uid("ladro", "Sportello sociale")).replace(
+        uid("ladro", "Sportello sociale"), uid("ladro", "Sportello sociale").upper()
+    )
+    answer = await post(
+        served, paths.CATALOGUE, post_of(served, [upper], who=served.vecchia), "in capitals", served.vecchia
+    )
     assert answer.status >= 400, answer
 
 
@@ -164,7 +187,15 @@ async def test_statements_that_do_not_follow_are_refused(served: Town) -> None:
     fresh = S1.signing_key(bytes(31) + b"\x09")
 
     def key(by=None, **changes: object) -> str:
-        fields = {"net": who.net, "node": who.node, "n": 2, "x": b64u_encode(fresh.public), "prev": who.key.kid, "iat": now, "reason": "rotation"}
+        fields = {
+            "net": who.net,
+            "node": who.node,
+            "n": 2,
+            "x": b64u_encode(fresh.public),
+            "prev": who.key.kid,
+            "iat": now,
+            "reason": "rotation",
+        }
         return sign_key_statement(KeyStatement(**{**fields, **changes}), by or who.key)
 
     low = b64u_encode(bytes(32))
@@ -179,7 +210,10 @@ async def test_statements_that_do_not_follow_are_refused(served: Town) -> None:
         ([who.routes(now, 2)] * 5, ("bad-shape",)),
     ):  # fmt: skip
         answer = await post(served, paths.STATEMENT, {"statements": texts}, f"{texts[0][:30]}")
-        assert answer.status >= 400 and answer.code in codes, ([json.loads(b64u_decode(t.split(".")[1])) if t.count(".") == 2 else t for t in texts], answer)
+        assert answer.status >= 400 and answer.code in codes, (
+            [json.loads(b64u_decode(t.split(".")[1])) if t.count(".") == 2 else t for t in texts],
+            answer,
+        )
 
 
 async def test_who_may_not_join_is_told_and_not_kept(served: Town) -> None:
@@ -227,5 +261,3 @@ async def test_records_no_snapshot_names_are_not_kept_waiting(served: Town) -> N
     sent = {leaf_hash(mine): mine, leaf_hash(stray): stray}
     answer = await post(served, paths.CATALOGUE, msgspec.structs.replace(made, records=sent), "stray", who)
     assert answer.code == "catalogue-root", answer
-
-

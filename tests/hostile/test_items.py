@@ -165,7 +165,15 @@ async def test_fifty_times_rubbish_is_answered_fifty_times(served: Town) -> None
 def receipt(town: Town, who=None, *, key=None, **changes: object) -> str:
     who = who or town.ladro
     acks = [Ack("A" * 43, "stored", town.clock.now())]
-    fields = {"net": town.net, "sender": who.node, "to": "distretto", "at": town.clock.now(), "hw": "1.1", "acks": acks, **changes}
+    fields = {
+        "net": town.net,
+        "sender": who.node,
+        "to": "distretto",
+        "at": town.clock.now(),
+        "hw": "1.1",
+        "acks": acks,
+        **changes,
+    }
     return sign_receipt(key or who.key, Receipt(**fields))
 
 
@@ -173,7 +181,15 @@ def raw_receipt(town: Town, **changes: object) -> str:
     """Signed by `ladro` though no writer of ours would."""
     header = {"alg": "Ed25519", "kid": town.ladro.key.kid, "typ": "raccordo-rcpt+jws"}
     ack = {"mid": "A" * 43, "k": "stored", "st": 1}
-    payload = {"net": town.net, "from": "ladro", "to": "distretto", "at": town.clock.now(), "hw": "1.1", "acks": [ack], **changes}
+    payload = {
+        "net": town.net,
+        "from": "ladro",
+        "to": "distretto",
+        "at": town.clock.now(),
+        "hw": "1.1",
+        "acks": [ack],
+        **changes,
+    }
     return forged(town, header, payload).removeprefix(b"Bearer ").decode()
 
 
@@ -236,10 +252,16 @@ async def test_what_is_wrong_outside_but_signed_is_rejected_for_ever(served: Tow
     now = served.clock.now()
     sealed = served.envelope(n=130)
     for number, (change, code) in enumerate(
-        (({"v": 2}, "unsupported-version"), ({"exp": now + LIFETIME_MAX + 10}, "bad-lifetime"), ({"exp": now}, "bad-lifetime"))
+        (
+            ({"v": 2}, "unsupported-version"),
+            ({"exp": now + LIFETIME_MAX + 10}, "bad-lifetime"),
+            ({"exp": now}, "bad-lifetime"),
+        )
     ):
         unique = {"jti": f"00000000-0000-4000-8000-0000000001{number:02x}", "ch": f"1.{200 + number}"}
-        answer = json.loads((await post(served, server, target, [rewritten(served, sealed, **unique, **change)], code)).body)
+        answer = json.loads(
+            (await post(served, server, target, [rewritten(served, sealed, **unique, **change)], code)).body
+        )
         ack = json.loads(b64u_decode(answer["receipts"][0].split(".")[1]))["acks"][0]
         assert (ack["k"], ack["prob"]) == ("rejected", code)
 
@@ -274,7 +296,9 @@ async def test_who_is_suspended_or_no_member_sends_nothing(served: Town) -> None
         assert (await post(served, relay, box, [item(sealed)], "suspended", served.sospeso)).code == "suspended"
     stranger = served.envelope(who=served.straniero, n=161)
     for relay, box in places(served):
-        assert (await post(served, relay, box, [item(stranger)], "stranger", served.straniero)).code == "unauthenticated"
+        assert (
+            await post(served, relay, box, [item(stranger)], "stranger", served.straniero)
+        ).code == "unauthenticated"
 
 
 async def test_a_mailbox_for_nobody_here_is_refused(served: Town) -> None:
@@ -292,16 +316,25 @@ async def test_an_acknowledgement_deletes_only_ones_own_post(served: Town) -> No
     await post(served, server, paths.mailbox("distretto").encode(), [item(sealed)], "post")
     rows = server.watched.tables()["post"]
     mine = receipt(served, acks=[Ack(sealed.mid, "processed", served.clock.now())])
-    ack = Request("ack", "POST", paths.mailbox_ack("ladro").encode(), body=json.dumps({"receipts": [mine], "seen": ["1", "2", "999999999999999", CANARY, "-1", "٣"]}).encode())
+    ack = Request(
+        "ack",
+        "POST",
+        paths.mailbox_ack("ladro").encode(),
+        body=json.dumps({"receipts": [mine], "seen": ["1", "2", "999999999999999", CANARY, "-1", "٣"]}).encode(),
+    )
     assert (await server.judged(served.signed(server, ack))).status == 200
     held = server.watched.db.execute("SELECT COUNT(*) FROM post WHERE mid = ?", (sealed.mid,)).fetchone()[0]
     assert held == 1 and server.watched.tables()["post"][0] >= rows[0]
     foreign = receipt(served, served.vecchia, to="ladro")
     for receipts in ([foreign], [CANARY], [sealed.e], [raw_receipt(served, acks=[])]):
         bad = ack._replace(body=json.dumps({"receipts": receipts}).encode())
-        await server.refuses(served.signed(server, bad), "forbidden", "bad-shape", "bad-header", "bad-receipt", "wrong-recipient")
+        await server.refuses(
+            served.signed(server, bad), "forbidden", "bad-shape", "bad-header", "bad-receipt", "wrong-recipient"
+        )
     for mids in ([sealed.mid], [CANARY], ["A" * 43] * 1000):
-        take = Request("takeback", "POST", paths.mailbox_takeback("distretto").encode(), body=json.dumps({"mids": mids}).encode())
+        take = Request(
+            "takeback", "POST", paths.mailbox_takeback("distretto").encode(), body=json.dumps({"mids": mids}).encode()
+        )
         answer = await server.judged(served.signed(server, take, who=served.vecchia))
         assert json.loads(answer.body) == {"mids": []}
 

@@ -72,8 +72,19 @@ async def test_a_page_in_a_browser_reaches_no_command(served: Town) -> None:
     for server in locals_(served):
         for name in shapes(server):
             good = command(served, server, name, b"{}")
-            for host in (b"evil.example", b"127.0.0.1.evil.example", b"localhost.evil.example:80", b"", b"[::2]", b"127.0.0.2", b"0.0.0.0", b"127.0.0.1@evil"):
-                await server.refuses(good._replace(headers=(*good.headers, (b"Host", host))), "forbidden", "bad-request")
+            for host in (
+                b"evil.example",
+                b"127.0.0.1.evil.example",
+                b"localhost.evil.example:80",
+                b"",
+                b"[::2]",
+                b"127.0.0.2",
+                b"0.0.0.0",
+                b"127.0.0.1@evil",
+            ):
+                await server.refuses(
+                    good._replace(headers=(*good.headers, (b"Host", host))), "forbidden", "bad-request"
+                )
             for origin in (b"http://127.0.0.1", b"null", b"http://localhost:%d" % server.port, b"", CANARY.encode()):
                 await server.refuses(good._replace(headers=(*good.headers, (b"Origin", origin))), "forbidden")
 
@@ -130,7 +141,9 @@ async def test_what_once_fell_over_stands(served: Town) -> None:
     ):  # fmt: skip
         assert (await run(served, node, name, value)).code in cases.READING
     board = locals_(served)[0]
-    assert (await run(served, board, "protocol-add", {"version": "2", "media": "x", "document": CANARY})).code == "bad-base64"
+    assert (
+        await run(served, board, "protocol-add", {"version": "2", "media": "x", "document": CANARY})
+    ).code == "bad-base64"
 
 
 async def test_the_operators_own_words_are_not_logged(served: Town) -> None:

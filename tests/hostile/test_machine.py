@@ -93,7 +93,9 @@ async def test_a_full_disk_is_told_to_the_desk_and_the_referral_is_not_half_writ
 
 
 @pytest.mark.parametrize("off", [HOUR, -HOUR])
-async def test_a_peer_whose_clock_is_an_hour_off_is_told_the_time_and_its_second_try_works(served: Town, off: int) -> None:
+async def test_a_peer_whose_clock_is_an_hour_off_is_told_the_time_and_its_second_try_works(
+    served: Town, off: int
+) -> None:
     app = served.nodes["montelabbate"]
     was = app.body.clock
     app.body.clock = app.body.ctx.clock = FakeClock(served.clock.now() + off)
@@ -129,5 +131,3 @@ async def test_a_token_an_hour_off_is_answered_with_the_time(served: Town, off: 
         assert answer.problem["server_time"] == served.clock.now()
         again = served.signed(server, request, now=int(answer.problem["server_time"]))
         assert (await server.judged(again)).status == 200
-
-

@@ -23,7 +23,9 @@ def calls(town: Town) -> list[tuple[Server, Request]]:
         for method, path in server.routes:
             if path in (paths.CATALOGUE, paths.INBOX) or ("mailbox" in path and method != "HEAD"):
                 body = json.dumps(sample(town, path)).encode() if method == "POST" else None
-                target = path.replace("{node}", "ladro" if path != paths.MAILBOX_ROUTE or method == "GET" else "distretto")
+                target = path.replace(
+                    "{node}", "ladro" if path != paths.MAILBOX_ROUTE or method == "GET" else "distretto"
+                )
                 found.append((server, Request(path, method, target.encode(), body=body)))
     return found
 
@@ -74,7 +76,7 @@ async def test_a_token_for_anything_else_than_this_call_opens_nothing(served: To
             "another network": {"net": "A" * 43},
             "another method": {"method": "PUT"},
             "another body": {"body": b'{"items":[]} '},
-            "no body": {"body": b'{}' if request.body is None else None},
+            "no body": {"body": b"{}" if request.body is None else None},
             "expired": {"now": now - TOKEN_LIFETIME - TOKEN_SKEW - 1},
             "from the future": {"now": now + TOKEN_SKEW + 1},
             "of another member": {"me": "distretto"},

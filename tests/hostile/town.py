@@ -7,6 +7,7 @@ The loops of the nodes are ended once they listen: what changes in a store was c
 import asyncio
 import hashlib
 import logging
+import re
 import socket
 import sqlite3
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ CANARY = "Kzqwrtpsd"
 BUSY = frozenset({"busy", "disk-full"})
 CALLS_OUT = frozenset({"join", "sync"})  # local commands: what they could not reach is a 502
 SLOWEST = 2.0
+FAULT = re.compile(r'"event":"(internal|loop-ended|courier|stream-cut)"')
 
 
 def free_port() -> int:
@@ -80,7 +82,7 @@ class Logs(logging.Handler):
         self.lines.append(self.format(record))
 
     def faults(self) -> list[str]:
-        return [text for text in self.lines if '"event":"internal"' in text or '"event":"loop-ended"' in text]
+        return [text for text in self.lines if FAULT.search(text)]
 
 
 class Watched:
@@ -241,9 +243,7 @@ class Town:
         )  # fmt: skip
         code = self.board.run(lambda tx: self.board.engine.invite(tx, name)).code
         first = b64u_encode(body.ctx.keys.signing.public)
-        answer = self.board.join(
-            msgspec.json.encode(JoinRequest(wanted=wanted, first=first, routes=routes, code=code))
-        )
+        answer = self.board.join(msgspec.json.encode(JoinRequest(wanted=wanted, first=first, routes=routes, code=code)))
         self.board.admit(self.board.approve(answer.ref))
         self.bodies[name] = body
 
@@ -260,8 +260,20 @@ class Town:
 
     # -- serving
 
-    async def start(self) -> None:
+    async def start(self, *, honest: bool = True) -> None:
+        """`honest` False: nobody serves the registry's address; a test does."""
         logging.getLogger().addHandler(self.logs)
+        if honest:
+            await self._start_registry()
+        self.nodes = {name: NodeApp(body) for name, body in self.bodies.items()}
+        for app in self.nodes.values():
+            await app.start()
+            await end(app._tasks.values())
+        for name, app in self.nodes.items():
+            self._serve(name, app._listeners[1], app.body.store.path)
+            self._serve(f"{name} local", app._listeners[0], app.body.store.path)
+
+    async def _start_registry(self) -> None:
         config = RegistryConfig(
             data_dir=str(self.path), bodies=(BodyConfig(id="bacheca"),),
             http=HttpConfig(listen_host="127.0.0.1", listen_port=self.ports["bacheca"]),
@@ -270,15 +282,8 @@ class Town:
         self.registry = BoardApp(config, board.store, board.keystore, clock=self.clock, dice=board.dice, suite=S1)
         await self.registry.start()
         await end([self.registry._turning])
-        self.nodes = {name: NodeApp(body) for name, body in self.bodies.items()}
-        for app in self.nodes.values():
-            await app.start()
-            await end(app._tasks.values())
         self._serve("registry", self.registry._listeners[0], board.store.path)
         self._serve("registry local", self.registry._listeners[1], board.store.path)
-        for name, app in self.nodes.items():
-            self._serve(name, app._listeners[1], app.body.store.path)
-            self._serve(f"{name} local", app._listeners[0], app.body.store.path)
 
     def _serve(self, name: str, listener: object, store: Path) -> None:
         watched = Watched(store)
@@ -292,6 +297,8 @@ class Town:
             await app.stop()
         if hasattr(self, "registry"):
             await self.registry.stop()
+        else:
+            self.board.store.close()
         for watched in self.watched:
             watched.db.close()
         logging.getLogger().removeHandler(self.logs)
@@ -350,13 +357,11 @@ async def end(tasks) -> None:
 
 
 @asynccontextmanager
-async def town(path: Path):
+async def town(path: Path, *, honest: bool = True):
     made = Town(path)
     made.people()
     try:
-        await made.start()
+        await made.start(honest=honest)
         yield made
     finally:
         await made.stop()
-
-

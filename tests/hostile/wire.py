@@ -72,14 +72,14 @@ class Peer:
         if self._pipe is None:
             self._pipe = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26)
         reader, writer = self._pipe
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             writer.write(request.encode(self.port))
             await writer.drain()
             if request.half:
                 writer.write_eof()
         try:
             return await read_answer(reader, request.method == "HEAD")
-        except (ConnectionError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, asyncio.IncompleteReadError, ValueError):
             return Answer(0, {}, b"", 0), False
 
     def drop(self) -> None:
