@@ -62,12 +62,12 @@ class Session(cli_kit.Reader):
         if self.json:
             terminal.show(raw.decode())
         else:
-            terminal.show(render(msgspec.json.decode(raw, type=type_)).rstrip("\n"))
+            terminal.show(terminal.narrow(render(msgspec.json.decode(raw, type=type_)).rstrip("\n")))
 
     def tell(self, text: str) -> None:
         """Something said on the way: never part of the result."""
         if not self.json:
-            terminal.show(text, sys.stderr)
+            terminal.show(terminal.narrow(text), sys.stderr)
 
 
 pass_session = click.make_pass_decorator(Session)

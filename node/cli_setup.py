@@ -80,7 +80,7 @@ def init(session: Session, /, id_: str | None, listen: str | None, **given: Any)
     if session.json:
         terminal.show_json({"id": id_, "config": str(config)})
         return
-    terminal.show(_after_init(session.data_dir, config))
+    terminal.show(terminal.narrow(_after_init(session.data_dir, config)))
 
 
 def _id_fault(text: str) -> str | None:
@@ -97,11 +97,13 @@ def _listen(text: str | None) -> tuple[str | None, int]:
 
 
 def _after_init(data_dir: Path, config: Path) -> str:
-    here = f"raccordo-node --dir {data_dir}"
+    program = "./run node" if sys.argv[0].endswith(".py") else "raccordo-node"  # as it was called, to be copied
+    here = f"{program} --dir {data_dir}"
     return "\n".join(
         (
             f"Pronto. Configurazione: {config}",
-            "Le chiavi sono in chiavi.json: chi le copia può firmare al posto dell'ente. Tenerne una copia al sicuro.",
+            "Le chiavi sono in chiavi.json: chi le copia può firmare al posto dell'ente.",
+            "Tenerne una copia al sicuro.",
             "",
             "Adesso:",
             f"  1. {here} operators add CODICE --role RL-COORDSPORT",

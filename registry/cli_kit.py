@@ -62,11 +62,11 @@ class Session(cli_kit.Reader):
         if self.json:
             terminal.show_json(value)
         else:
-            terminal.show(text.rstrip("\n"))
+            terminal.show(terminal.narrow(text.rstrip("\n")))
 
     def tell(self, text: str) -> None:
         """Something said on the way; never part of the result."""
-        terminal.show(text, sys.stderr)
+        terminal.show(terminal.narrow(text), sys.stderr)
 
 
 def mark_pilot(json: bool = False) -> None:

@@ -80,6 +80,16 @@ def wrap(text: str, *, before: str = "", after: str = "") -> str:
     )
 
 
+def narrow(text: str) -> str:
+    """Lines of an answer within 80 columns; a longer one goes on below, further in. Coloured lines are left alone."""
+    return "\n".join(_narrowed(line) if len(line) > WIDTH and "\x1b" not in line else line for line in text.split("\n"))
+
+
+def _narrowed(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return wrap(line.lstrip(), before=indent, after=indent + "  ")
+
+
 def headed(head: str, rest: str) -> str:
     """A title in bold and what follows it, within 80 columns."""
     shown = wrap(head + rest, after="   ")
