@@ -36,7 +36,7 @@ CREATE TABLE key_statement (
   reason TEXT NOT NULL, raw TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (node, first, n)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE routes (
-  node TEXT NOT NULL, n INTEGER NOT NULL, since INTEGER NOT NULL, raw TEXT NOT NULL, first TEXT NOT NULL,
+  node TEXT NOT NULL, first TEXT NOT NULL, n INTEGER NOT NULL, since INTEGER NOT NULL, raw TEXT NOT NULL,
   PRIMARY KEY (node, first, n)
 ) STRICT, WITHOUT ROWID;
 
@@ -58,7 +58,7 @@ CREATE INDEX join_pending ON join_request (at) WHERE state = 'pending';
 
 -- What each member has posted today (UTC), against its quota.
 CREATE TABLE quota (
-  node TEXT NOT NULL, day INTEGER NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (node, what)
+  node TEXT NOT NULL, what TEXT NOT NULL, day INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (node, what)
 ) STRICT, WITHOUT ROWID;
 """
 

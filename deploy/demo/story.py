@@ -238,8 +238,8 @@ class Story:
 
     def without_registry(self) -> None:
         """The registry is off: two desks without an inbound route go on."""
-        self.tell.chapter("La bacheca si spegne: due sportelli dietro un router continuano")
-        self.net.registry.stop()
+        self.tell.chapter("La bacheca muore (kill -9): due sportelli dietro un router continuano")
+        self.net.registry.kill()
         self.tell.caption(
             "mar 08:30",
             "La bacheca è ferma. Tavullia chiede a Montelabbate se c'è posto al doposcuola (nessun dato personale).",

@@ -29,10 +29,6 @@ HOUR = 3_600_000
 class Board(Host):
     """The capofila's process."""
 
-    # Without the dead owner's id in the lock the store is not checked whole when opened: SQLite before 3.42 takes
-    # tables without rowid whose key is not their first columns (routes, quota) for damaged.
-    left_behind = ("", "-wal")
-
     def __init__(
         self,
         kernel: Kernel,
