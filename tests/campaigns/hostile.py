@@ -36,6 +36,21 @@ NASTY = (
 Attack = Callable[["Campaign"], Awaitable[None]]
 
 
+def spoil(dice: random.Random, raw: bytes, at: int, to: int) -> bytes:
+    """Inserted, cut out, one bit turned, cut off, repeated, replaced."""
+    nasty, bit = dice.choice(NASTY), raw[at : at + 1]
+    return dice.choice(
+        (
+            raw[:at] + nasty + raw[at:],
+            raw[:at] + raw[min(to, at + 20) :],
+            raw[:at] + bytes(b ^ (1 << dice.randrange(8)) for b in bit) + raw[at + 1 :],
+            raw[:at],
+            raw[:to] + raw[at:to][:500] + raw[to:],
+            raw[:at] + nasty + raw[to:],
+        )
+    )
+
+
 class Campaign:
     """One town, one seed. `violations`: what did not hold, with the call that shows it."""
 
@@ -61,14 +76,7 @@ class Campaign:
     def mutated(self, raw: bytes, most: int = 4) -> bytes:
         for _ in range(self.dice.randint(1, most)):
             at, to = sorted(self.dice.randrange(len(raw) + 1) for _ in range(2))
-            raw = self.dice.choice((
-                lambda: raw[:at] + self.dice.choice(NASTY) + raw[at:],
-                lambda: raw[:at] + raw[min(to, at + 20):],
-                lambda: raw[:at] + bytes([raw[at] ^ (1 << self.dice.randrange(8))]) + raw[at + 1:] if at < len(raw) else raw,
-                lambda: raw[:at],
-                lambda: raw[:to] + raw[at:to][:500] + raw[to:],
-                lambda: raw[:at] + self.dice.choice(NASTY) + raw[to:],
-            ))() or b"x"  # fmt: skip
+            raw = spoil(self.dice, raw, at, to) or b"x"
         return raw
 
     def nested(self, value: object) -> object:

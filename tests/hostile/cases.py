@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import UNSET, inspect
 
 from tests.hostile.town import CANARY

@@ -68,7 +68,7 @@ async def refused(town: Town, value: object, note: str, *codes: str, who=None) -
 
 async def test_a_catalogue_too_old_too_new_or_of_another_is_refused(served: Town) -> None:
     now, lines = served.clock.now(), lines_of(served)
-    rev, prev = served.ladro.held["public"]
+    rev, _ = served.ladro.held["public"]
     for change, codes in (
         ({"rev": rev}, ("catalogue-too-old",)), ({"rev": rev + 2}, ("catalogue-too-old",)), ({"rev": 1, "prev": "", "at": now - 1}, ("catalogue-too-old",)),
         ({"prev": ""}, ("catalogue-too-old",)), ({"prev": "A" * 43}, ("catalogue-too-old",)), ({"net": "A" * 43}, ("wrong-network",)),
@@ -89,7 +89,7 @@ async def refused_to(town: Town, value: object, note: str, code: str, who=None) 
 async def test_a_manifest_that_is_not_what_was_signed_is_refused(served: Town) -> None:
     good = post_of(served, lines_of(served))
     raw = msgspec.to_builtins(good)
-    leaf, *rest = good.manifest
+    leaf, *_ = good.manifest
     other = line("Altro", node="ladro")
     wrong: tuple[tuple[dict[str, object], tuple[str, ...]], ...] = (
         ({"manifest": list(reversed(good.manifest))}, ("catalogue-root",)), ({"manifest": [leaf, leaf]}, ("catalogue-root",)), ({"manifest": []}, ("catalogue-root",)),

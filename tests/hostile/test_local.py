@@ -1,5 +1,6 @@
 """The local channel against a page in a browser, and every command of both tables against wrong types and wild values."""
 
+import base64
 import json
 import random
 
@@ -152,3 +153,11 @@ async def test_the_operators_own_words_are_not_logged(served: Town) -> None:
     await run(served, server, "refer", {"to": CANARY, "as_": CANARY, "offer": json.loads("{}")})
     await run(served, server, "import", {"name": CANARY, "content": "////"})
     served.silent()
+
+
+async def test_a_picture_is_no_spreadsheet_here_either(served: Town) -> None:
+    server = locals_(served)[1]
+    for raw, code in ((b"\x89PNG\r\n\x1a\n" + bytes(200), "import-picture"), (b"", "import-empty")):
+        wish = {"name": "catalogo.xlsx", "content": base64.b64encode(raw).decode()}
+        answer = await run(served, server, "import", wish)
+        assert answer.code == code, answer

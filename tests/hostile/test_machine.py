@@ -5,10 +5,9 @@ import json
 import pytest
 
 from protocol import paths
-from protocol.errors import ProtocolError
 from tests.hostile.test_items import item
 from tests.hostile.test_local import command, offered, run
-from tests.hostile.town import CANARY, Town
+from tests.hostile.town import Town
 from tests.hostile.wire import Request
 from tests.registry.world import FakeClock, line
 

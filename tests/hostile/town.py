@@ -32,15 +32,16 @@ from protocol.suite import S1
 from registry.app import App as BoardApp
 from registry.setup import Document, NetworkSetup
 from schemas.membership import JoinRequest, KeyStatement, Registry, Relay, Wanted
+from schemas.problems import PROBLEMS
 from tests.exchange.desks import offer
 from tests.hostile.wire import PROBLEM, Answer, Peer, Request
 from tests.registry.world import PROTOCOLLO, Body, World, line
-from schemas.problems import PROBLEMS
 
 CANARY = "Kzqwrtpsd"
 BUSY = frozenset({"busy", "disk-full"})
 CALLS_OUT = frozenset({"join", "sync"})  # local commands: what they could not reach is a 502
-SLOWEST = 2.0
+SLOWEST = 2.0  # seconds of processor; on a quiet machine also of the clock
+PATIENCE = 10.0  # seconds of the clock, whatever else this machine does
 FAULT = re.compile(r'"event":"(internal|loop-ended|courier|stream-cut)"')
 
 
@@ -148,7 +149,9 @@ class Server:
         where = f"{self.name}: {request.note}: {request.method} {request.target[:120]!r} → {answer.status} {answer.body[:300]!r}"
         assert len(self.town.logs.faults()) == faults, f"{where} {self.town.logs.faults()[-1]}"
         assert may_drop or answer.status, where
-        assert answer.seconds < SLOWEST, f"{where} in {answer.seconds:.1f} s"
+        assert answer.work < SLOWEST and answer.seconds < PATIENCE, (
+            f"{where} in {answer.work:.1f}, {answer.seconds:.1f} s"
+        )
         if answer.status < 400:
             self.town.count("answered")
             return answer

@@ -34,12 +34,13 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Status 0: the connection was closed without an answer."""
+    """Status 0: the connection was closed without an answer. `work`: seconds of processor, server and peer together."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     seconds: float
+    work: float = 0
 
     @property
     def problem(self) -> dict[str, object]:
@@ -58,7 +59,7 @@ class Peer:
         self._pipe: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, request: Request) -> Answer:
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         async with asyncio.timeout(15):
             answer, keep = await self._exchange(request)
             if answer.status == 0 and request.raw is None:  # a kept connection that ended meanwhile
@@ -66,7 +67,7 @@ class Peer:
                 answer, keep = await self._exchange(request)
         if not keep or request.raw is not None or request.half:
             self.drop()
-        return answer._replace(seconds=time.perf_counter() - began)
+        return answer._replace(seconds=time.perf_counter() - began, work=time.process_time() - worked)
 
     async def _exchange(self, request: Request) -> tuple[Answer, bool]:
         if self._pipe is None:
