@@ -55,7 +55,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("trusted_schema", "OFF", 0),
     Setting("cell_size_check", "ON", 1),
     Setting("busy_timeout", "0", 0),
-    Setting("wal_autocheckpoint", "1000", 1000),
+    Setting("wal_autocheckpoint", "4000", 4000),  # keys are random: a page written often is copied back once
     Setting("mmap_size", "0", 0),
 )
 
