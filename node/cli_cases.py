@@ -200,7 +200,7 @@ LABELS: Final[Mapping[str, str]] = {
     "tax_code": "Codice fiscale", "language": "Lingua", "residence": "Residenza", "homeless": "Senza dimora",
     "address": "Indirizzo", "phone": "Telefono", "may_leave_message": "Si può lasciare un messaggio",
     "safe_contact": "Contatto sicuro", "no_contact": "Non contattare", "household_size": "Persone in famiglia",
-    "minors": "Minori", "law": "Base giuridica", "purpose": "Finalità", "notice_version": "Informativa",
+    "minors": "Minori", "law": "Norma", "purpose": "Finalità", "notice_version": "Informativa",
     "notice_date": "Informativa del", "consent_to": "Consenso per", "consent_how": "Consenso dato",
     "kind": "Chi segnala", "name": "Chi", "role": "Ruolo", "person_informed": "La persona è informata",
     "autonomy": "Autonomia", "disability": "Invalidità", "current_care": "Cure in corso",
@@ -365,7 +365,9 @@ _BASIS: Final = ("law", "purpose", "notice_version", "notice_date", "consent_to"
 def _offer(given: Mapping[str, Any]) -> Offer:
     """The sheet from a file and the options; an option wins. Raises bad-shape with the field."""
     held: dict[str, Any] = read_json(given["file"], dict[str, Any]) if given["file"] is not None else {}
-    offer = {"urgency": "UR-ORD", "subject": "person", "case": "", **held, **_given(given, _OFFER)}
+    coded = {name: _code(given[name], name) for name in _CODED if given[name] is not None}
+    usual: dict[str, Any] = {"urgency": "UR-ORD", "subject": "person", "case": ""}
+    offer = {**usual, **held, **_given(given, _OFFER), **coded}
     for name, fields in (("person", _PERSON), ("basis", _BASIS)):
         if part := _given(given, fields):
             offer[name] = {**offer.get(name, {}), **part}
@@ -378,6 +380,19 @@ def _offer(given: Mapping[str, Any]) -> Offer:
     if "referral" not in offer:
         raise click.UsageError("Serve il tipo di invio: --referral RK-… oppure --file.")
     return _checked(offer, Offer)
+
+
+_CODED: Final[Mapping[str, str]] = {
+    "referral": "referral_kinds", "urgency": "urgency_levels", "need": "need_areas", "target": "target_groups",
+    "category": "service_categories",
+}  # fmt: skip
+
+
+def _code(text: str, field: str) -> str:
+    """Raises unknown-code with the codes there are."""
+    from node.asked import code
+
+    return code(text, _CODED[field], field)
 
 
 def _istat(text: str) -> str:
@@ -399,8 +414,8 @@ def _checked(value: object, type_: type[Offer]) -> Offer:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        field = str(error).rpartition("`$")[2].strip("`.") if "`$" in str(error) else "scheda"
-        raise ProtocolError("bad-shape", field=field) from None
+        what, _, field = str(error).partition(" - at `$")
+        raise ProtocolError("bad-shape", field=field.strip("`.") or "offer", expected=what) from None
 
 
 def _warnings(session: Session, offer: Offer, to: str) -> bool:

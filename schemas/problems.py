@@ -110,7 +110,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     # -- referral use cases
     "illegal-event": Problem(409, "never", "Passaggio non previsto nello stato attuale.", "not allowed in this state", "Aprire l'invio e controllare lo stato."),
     "not-capable": Problem(403, "never", "Questo ufficio non può prendere in carico.", "the desk may not take in charge", "Usare un altro passaggio o reindirizzare."),
-    "role-forbidden": Problem(403, "never", "Il ruolo dell'operatore non lo consente.", "the operator's role does not allow it", "Chiedere al coordinatore dello sportello."),
+    "role-forbidden": Problem(403, "never", "Il ruolo dell'operatore non lo consente.", "the operator's role does not allow it", "Chiederlo a chi ha il ruolo adatto: «operators list» dice chi c'è."),
     "unknown-operator": Problem(403, "after-fix", "Codice operatore sconosciuto o disattivato.", "unknown or disabled operator code", "Aggiungerlo con «raccordo-node operators add»."),
     "unknown-recipient": Problem(404, "after-fix", "Il destinatario non è un aderente.", "the recipient is not a member", "Scegliere un altro ufficio dalla mappa."),
     "incapable-recipient": Problem(409, "after-fix", "Il destinatario non può ricevere questo tipo di invio.", "the recipient lacks the capability", "Scegliere un ufficio abilitato."),

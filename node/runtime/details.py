@@ -18,10 +18,11 @@ FIELDS: Final = {
     "description": "descrizione", "desk": "sportello", "desk_to": "sportello", "family_name": "cognome",
     "given_name": "nome", "guarantors": "garanti", "health": "salute", "household_size": "persone in famiglia",
     "identifiers": "identificativi", "ids": "voce", "key": "chiave", "key_dir": "cartella delle chiavi",
-    "kind": "tipo", "language": "lingua", "languages": "lingua", "law": "base giuridica", "leg": "invio",
+    "kind": "tipo", "language": "lingua", "languages": "lingua", "law": "norma", "leg": "invio",
     "linked_from": "invio precedente", "name": "nome", "near": "vicino a", "need": "bisogno", "needs": "bisogno",
     "net": "identificativo della rete", "node": "nome tecnico dell'ente", "notice_date": "data dell'informativa",
-    "notice_version": "versione dell'informativa", "of": "invio di cui è un doppione", "offer": "scheda",
+    "notice_version": "versione dell'informativa", "object": "voce", "of": "invio di cui è un doppione",
+    "offer": "scheda",
     "on": "giorno", "operator": "operatore", "order": "ordine", "outcome": "esito", "person": "persona",
     "phone": "telefono", "phones": "telefono", "protocol": "versione del protocollo d'intesa",
     "protocollo": "file del protocollo d'intesa", "ptype": "tipo di ente", "purpose": "finalità", "reason": "motivo",
@@ -68,7 +69,25 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"0 found", "nessuno"),
     (r"(\d+) found", r"\1, più d'uno: scrivere il codice più lungo"),
     (r"16 letters and digits", "16 fra lettere e cifre, come sul foglio"),
+    # shapes, as msgspec and tomllib put them
+    (r"Expected `int` >= (\S+)", r"un numero non minore di \1"),
+    (r"Expected `int` <= (\S+)", r"un numero non maggiore di \1"),
+    (r"Expected `int`, got `\w+`", "un numero intero"),
+    (r"Expected `bool`, got `\w+`", "true oppure false"),
+    (r"Expected `array`, got `\w+`", "un elenco"),
+    (r"Expected `object`, got `\w+`", "una tabella"),
+    (r"Expected `str[^`]*`, got `\w+`", "un testo"),
+    (r"Expected `(?:str|array)` of length >= (\d+)", r"non meno di \1"),
+    (r"Expected `(?:str|array)` of length <= (\d+)", r"non più di \1"),
+    (r"Expected `str` matching regex .*", "un testo scritto in un altro modo"),
+    (r"Expected .*", "un valore di un'altra forma"),
+    (r"Invalid enum value .*", "uno dei valori ammessi"),
+    (r"Object missing required field `(\w+)`", r"manca «\1»"),
+    (r"Object contains unknown field `(\w+)`", r"non si conosce «\1»"),
+    (r".+ \(at line (\d+), column (\d+)\)", r"riga \1, colonna \2"),
+    (r".+ \(at end of document\)", "la fine del file"),
     # days and hours
+    (r"(\d{4})-(\d\d)-(\d\d)", r"\3/\2/\1"),
     (r"not after (\d{4})-(\d\d)-(\d\d)", r"non dopo il \3/\2/\1"),
     (r"from (\d{4})-(\d\d)-(\d\d)", r"dal \3/\2/\1 in poi"),
     (r"(?:exp )?after \d+", "una data non ancora passata"),
@@ -161,10 +180,21 @@ OTHER_REASONS: Final = {
 def details(error: ProtocolError) -> list[tuple[str, list[str]]]:
     """(label, lines) of what is worth showing, in Italian."""
     expected = _expected(error)
-    found = [("Dove", [_field(error.field)]), expected, ("Trovato", [_phrase(error.got)])]
+    found = [("Dove", [_where(error)]), expected, ("Trovato", [_got(error)])]
     if len(expected[1]) > 1:  # a long list comes last
         found = [found[0], found[2], found[1]]
     return [(label, shown) for label, lines in found if (shown := [line for line in lines if line])]
+
+
+def _where(error: ProtocolError) -> str:
+    return "" if error.code == "illegal-event" and error.field == "kind" else _field(error.field)
+
+
+def _got(error: ProtocolError) -> str:
+    if error.code == "illegal-event" and error.got and (act := _acts([error.got])):
+        return act
+    meaning = _meaning(error.got) if error.got and error.code != "unknown-code" else ""
+    return f"{meaning} ({error.got})" if meaning else _phrase(error.got)
 
 
 def _field(field: str | None) -> str:
@@ -182,9 +212,11 @@ def _field(field: str | None) -> str:
 def _phrase(text: str | None) -> str:
     if not text or text in HIDDEN or re.fullmatch(r"\d+ (segments|B/s)", text):
         return ""
+    what, _, place = text.partition(" - at `$")  # msgspec names the place too
     for pattern, italian in PHRASES:
-        if found := re.fullmatch(pattern, text):
-            return found.expand(italian)
+        if found := re.fullmatch(pattern, what):
+            where = place.strip("`.")
+            return f"{where}: {found.expand(italian)}" if where else found.expand(italian)
     return text
 
 

@@ -23,6 +23,8 @@ TEXTS: Final[dict[str, str]] = {
         "Start it in another window with “serve”, then repeat the command.",
     "Avvisare l'ente capofila: possibile manomissione.": "Tell the lead body: possible tampering.",
     "Chiedere al coordinatore dello sportello.": "Ask the coordinator of the desk.",
+    "Chiederlo a chi ha il ruolo adatto: «operators list» dice chi c'è.":
+        "Ask somebody with the right role: “operators list” says who there is.",
     "Chiedere un nuovo invito alla capofila.": "Ask the lead body for a new invitation.",
     "Chiudere l'altro programma, oppure lasciarlo in funzione: i comandi lo raggiungono.":
         "Stop the other program, or leave it running: commands reach it.",

@@ -125,7 +125,7 @@ REFUSED = (
     (("distretto", "--referral", "RK-SEGN", *PERSON), "basis-required"),
     (("comune-pesaro", "--referral", "RK-PUA", *PERSON, *BASIS), "incapable-recipient"),
     (("distretto", "--referral", "RK-BOH", *PERSON, *BASIS), "unknown-code"),
-    (("distretto", "--referral", "segnalazione", *PERSON, *BASIS), "bad-shape"),
+    (("distretto", "--referral", "segnalazione", *PERSON, *BASIS), "unknown-code"),
     (("distretto", "--referral", "RK-INFO", *PERSON, *BASIS), "person-not-allowed"),
 )
 
@@ -183,3 +183,11 @@ def test_status_keys_alarms_and_doctor_answer_without_a_running_process(town):
 def test_join_and_sync_ask_for_the_running_process(town, tmp_path):
     refused = town["distretto"]("sync", ok=False)
     assert "not-running" in refused.stderr and "«serve»" in refused.stderr
+
+
+def test_a_code_that_is_none_is_answered_with_those_there_are(town):
+    refused = town["comune-tavullia"](
+        "refer", "ts-dispensa", "--as", "OP-01", "--referral", "RK-SEGN", "--need", "casa", ok=False
+    )
+    assert "Codice: unknown-code" in refused.stderr
+    assert "  Ammessi:\n    NA-CASA " in refused.stderr

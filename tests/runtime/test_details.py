@@ -51,6 +51,13 @@ def test_every_phrase_of_a_refusal_is_italian_or_hidden():
         (ProtocolError("unknown-code", field="near", expected="Tavullia", got="Tavulia"), "  Forse: Tavullia"),
         (ProtocolError("unknown-code", expected="NA-INFO NA-CASA", got="casa"), "  Ammessi:\n    NA-CASA  "),
         (ProtocolError("illegal-event", expected="ask close"), "Adesso si può: chiedi altre informazioni, concludi"),
+        (ProtocolError("illegal-event", field="kind", got="accept"), "  Trovato: accogli"),
+        (ProtocolError("role-forbidden", got="RL-VOLONT"), "  Trovato: volontario (RL-VOLONT)"),
+        (ProtocolError("bad-shape", field="person.birth_year", expected="Expected `int` >= 1900"), "minore di 1900"),
+        (
+            ProtocolError("config-invalid", got="Object contains unknown field `nome` - at `$.network`"),
+            "  Trovato: network: non si conosce «nome»",
+        ),
         (ProtocolError("store-busy", got="pid 412"), "  Trovato: processo 412"),
         (ProtocolError("bad-shape", field="day", expected="not after 2026-11-20"), "  Atteso: non dopo il 20/11/2026"),
         (ProtocolError("unknown-key", expected="a guarantor of this network"), "Atteso: un garante di questa rete"),
