@@ -131,7 +131,7 @@ def _after_init(data_dir: Path, config: Path) -> str:
 @click.option("--protocol-version", help="Versione del protocollo d'intesa accettata.")
 @click.option("--protocol-hash", help="Impronta del protocollo, se non si ha il file.")
 @click.option("--phone", help="Telefono dell'ufficio per le questioni di rete.")
-@click.option("--url", "urls", multiple=True, help="Indirizzo pubblico di questo nodo, se ne ha uno.")
+@click.option("--url", "urls", multiple=True, help="Indirizzo pubblico di questo computer, se ne ha uno.")
 @click.option("--relay", "relays", multiple=True, help="Casella da usare; se manca, quelle dell'invito.")
 @pass_session
 def join(session: Session, /, invitation: Path, wanted: Path | None, **given: Any) -> None:
@@ -247,7 +247,7 @@ def _config(session: Session) -> "NodeConfig":
     return load_config(session.data_dir / CONFIG_NAME, NodeConfig)
 
 
-@click.command("serve", cls=ItalianCommand, short_help="Mette in funzione il nodo; Ctrl-C per fermarlo.")
+@click.command("serve", cls=ItalianCommand, short_help="Mette in funzione il programma; Ctrl-C per fermarlo.")
 @click.option("--relay", is_flag=True, help="Tiene caselle per altri enti, anche se la configurazione non lo dice.")
 @pass_session
 def serve(session: Session, relay: bool) -> None:
@@ -317,7 +317,7 @@ FRESHNESS: Final = {
 }
 
 
-@click.command("status", cls=ItalianCommand, short_help="Come sta il nodo: rete, invii aperti, coda, allarmi.")
+@click.command("status", cls=ItalianCommand, short_help="Come va: rete, invii aperti, coda, allarmi.")
 @pass_session
 def status(session: Session) -> None:
     """Una schermata: chi siamo, se siamo nella rete, che cosa aspetta."""

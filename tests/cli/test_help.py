@@ -126,3 +126,22 @@ main()
     modules = loaded(code)
     assert "node.commands" in modules
     assert not modules & {"aiohttp", "cryptography", "asyncio", "openpyxl", "node.body", "node.engine", "sqlite_utils"}
+
+
+BANNED = re.compile(r"\b(nodo|nodi|leg|outbox|snapshot|checkpoint|witness|envelope|hash)\b", re.IGNORECASE)
+
+
+def test_no_screen_uses_the_words_of_the_code():
+    """docs/glossario.md, last line."""
+    from registry.cli import main
+    from schemas.problems import PROBLEMS
+
+    texts = [text for problem in PROBLEMS.values() for text in (problem.it, problem.fix)]
+    for group in (cli, main):
+        for path in every_command(group):
+            command = group
+            for name in path:
+                command = command.commands[name]
+            options = [param.help or "" for param in command.params if isinstance(param, click.Option)]
+            texts += [command.help or "", command.short_help or "", *options]
+    assert [text for text in texts if BANNED.search(text)] == []
