@@ -9,7 +9,7 @@ import contextlib
 import logging
 import signal
 import statistics
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,27 @@ TAMPERED: Final = frozenset({"members-rollback", "members-fork", "root-chain", "
 STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
 
 
+class _Handlers(Mapping[str, local.CommandHandler]):
+    """Commands by name. The table of all is loaded when the first one comes: an idle node has no use for it."""
+
+    def __init__(self, make: Callable[[str], local.CommandHandler], own: Mapping[str, local.CommandHandler]) -> None:
+        self._make = make
+        self._own = own
+
+    def __getitem__(self, name: str) -> local.CommandHandler:
+        if name in self._own:
+            return self._own[name]
+        if name not in table():
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*table(), *self._own})
+
+    def __len__(self) -> int:
+        return len({*table(), *self._own})
+
+
 class App:
     """A body served. Made by `start`, ended by `stop`."""
 
@@ -84,8 +105,7 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = {name: self._command(name) for name in table()}
-        commands |= {"join": self._join, "sync": self._sync, "take-back": self._take_back}
+        commands = _Handlers(self._command, {"join": self._join, "sync": self._sync, "take-back": self._take_back})
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
