@@ -10,20 +10,20 @@ import click
 
 from node import cli_cases, cli_catalogue, cli_map, cli_setup
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
-from node.runtime import terminal
+from node.runtime.cli_kit import Folder
 
 
 @click.group("raccordo-node", cls=ItalianGroup)
-@click.option("--dir", "data_dir", envvar=ENV_DIR, default=DEFAULT_DIR, metavar="CARTELLA",
+@click.option("--dir", "data_dir", type=Folder(), envvar=ENV_DIR, default=DEFAULT_DIR,
               help=f"Cartella dei dati (./{DEFAULT_DIR}, o la variabile {ENV_DIR}).")  # fmt: skip
 @click.option("--json", "json_", is_flag=True, help="Risposte in JSON, per programmi.")
 @click.pass_context
-def cli(ctx: click.Context, data_dir: str, json_: bool) -> None:
+def cli(ctx: click.Context, data_dir: Path, json_: bool) -> None:
     """Raccordo: la mappa dei servizi e gli invii fra sportelli della rete.
 
     Per cominciare: init, poi serve e join. Ogni comando ha il suo aiuto: raccordo-node COMANDO --help
     """
-    ctx.obj = Session(Path(data_dir))
+    ctx.obj = Session(data_dir)
     ctx.obj.json = json_
 
 
@@ -33,7 +33,6 @@ for command in (*cli_setup.COMMANDS, *cli_catalogue.COMMANDS, *cli_map.COMMANDS,
 
 def main() -> None:
     """The entry point."""
-    terminal.prepare_streams()
     cli()
 
 
