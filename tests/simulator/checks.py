@@ -110,7 +110,8 @@ def once_only(held: Held) -> None:
 def delivered_has_receipts(world: "World", held: Held) -> None:
     """I3: "consegnata" only with a stored receipt whose signature holds and which names a sealing of that event."""
     proven: dict[str, set[str]] = {}
-    now = held.node.clock.now() + 400
+    # Taken in by a clock that was wrong then, from a peer whose clock was wrong too: the signature is what counts here.
+    now = held.node.clock.now() + 10 * 365 * 86400
     for peer, raw in held.db.execute("SELECT peer, raw FROM receipt WHERE own = 0"):
         try:
             receipt = read_receipt(raw, world.board.membership, net=world.board.net, me=held.name, now=now).receipt
