@@ -37,7 +37,7 @@ class Done(Struct, frozen=True):
 
 def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     """Offers a referral to another member. Raises to-self, unknown-recipient, incapable-recipient, basis-required…"""
-    operators.require(tx, request.as_, "offer")
+    operator = operators.require(tx, request.as_, "offer")
     _may_write(tx, ctx)
     if request.to == ctx.me:
         raise ProtocolError("to-self", field="to")
@@ -49,7 +49,7 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     check_offer(request.offer, member.caps)
     leg = ctx.dice.uuid4()
     return _open_leg(
-        tx, ctx, leg, "S", request.to, request.offer, request.as_, case_id=leg, parent=None, linked=request.linked_from
+        tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from
     )
 
 
@@ -60,7 +60,7 @@ def _open_leg(
     side: str,
     peer: str,
     offer: Offer,
-    as_: str,
+    operator: operators.Operator,
     *,
     case_id: str,
     parent: str | None,
@@ -79,12 +79,22 @@ def _open_leg(
         desk_to=desk_to, parent=parent, linked_from=linked,
     )  # fmt: skip
     insert_leg(tx, row)
-    operators.assign(tx, leg, as_, now)
+    if operator.role in operators.ONLY_ASSIGNED:
+        operators.assign(tx, leg, operator.code, now)
     offer = msgspec.structs.replace(offer, case=offer.case or case_id, linked_from=linked or offer.linked_from)
     body = EventBody(
-        net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, n=1, seen=0, ev="offer", by=as_, offer=offer
+        net=ctx.net,
+        sender=ctx.me,
+        to=peer,
+        jti=ctx.dice.uuid4(),
+        leg=leg,
+        n=1,
+        seen=0,
+        ev="offer",
+        by=operator.code,
+        offer=offer,
     )
-    write_event(tx, ctx, row, "S", body)
+    write_event(tx, ctx, row, "S", body, begins=case_id == leg)
     return Done(leg, 1, row.state, case_id)
 
 
@@ -179,14 +189,14 @@ def _lapse_offered(tx: sqlite3.Connection, ctx: Context, leg: LegRow, reason: st
 def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
     """Opens an internal leg for the same case, linked to the one received. Never leaves this body."""
     parent = _leg(tx, request.leg)
-    operators.require(tx, request.as_, "hand-over", parent.leg)
+    operator = operators.require(tx, request.as_, "hand-over", parent.leg)
     _may_write(tx, ctx)
     if parent.side == "L":
         raise ProtocolError("illegal-event", field="leg", expected="a case received or sent")
     offer = latest_offer(tx, ctx, parent)
     changed = msgspec.structs.replace(offer, parent=parent.leg, description=request.text or offer.description)
     return _open_leg(
-        tx, ctx, ctx.dice.uuid4(), "L", ctx.me, changed, request.as_,
+        tx, ctx, ctx.dice.uuid4(), "L", ctx.me, changed, operator,
         case_id=parent.case_id, parent=parent.leg, linked=None, desk_to=request.desk_to,
     )  # fmt: skip
 

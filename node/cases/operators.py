@@ -94,7 +94,7 @@ def require(db: sqlite3.Connection, code: str, action: str, leg: str | None = No
 
 
 def assign(tx: sqlite3.Connection, leg: str, code: str, now: int) -> None:
-    """Gives a case to an operator; who sent a referral is assigned to it from the start."""
+    """Gives a case to an operator; who sees only what is assigned keeps what it sent."""
     tx.execute("INSERT INTO assignment VALUES (?,?,?) ON CONFLICT DO NOTHING", (leg, code, now))
 
 

@@ -256,7 +256,7 @@ def _apply(
         # How nearly every leg begins: one row in the state its offer gives, nothing to compare with or to fold.
         begun = _begun(ctx, routing.sender, body, now)
         insert_leg(tx, begun)
-        _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now)
+        _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now, begins=True)
         batch.legs[begun.leg] = None
         return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
     leg, writer = _place(tx, held, routing.sender, body, now)
@@ -357,8 +357,10 @@ def _store_event(
     e: str,
     cm: str,
     now: int,
+    *,
+    begins: bool = False,
 ) -> None:
-    key = ctx.case_keys.obtain(tx, leg.case_id)
+    key = ctx.case_keys.begin(tx, leg.case_id) if begins else ctx.case_keys.obtain(tx, leg.case_id)
     sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{body.n}|{body.jti}", opened.salt + opened.body)
     reason = body.reason if isinstance(body.reason, str) else None
     outcome = body.outcome if isinstance(body.outcome, str) else None

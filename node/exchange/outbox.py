@@ -35,15 +35,17 @@ class Written(NamedTuple):
     mid: str | None
 
 
-def write_event(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
+def write_event(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody, *, begins: bool = False
+) -> Written:
     """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds.
 
-    `content` is complete: leg, n, seen, ev. Raises unknown-recipient, suspended.
+    `content` is complete: leg, n, seen, ev. `begins`: the case is new. Raises unknown-recipient, suspended.
     """
     now = ctx.clock.now()
     raw = _encoder.encode(content)
     salt = ctx.dice.bytes(32)
-    key = ctx.case_keys.obtain(tx, leg.case_id)
+    key = ctx.case_keys.begin(tx, leg.case_id) if begins else ctx.case_keys.obtain(tx, leg.case_id)
     sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{content.n}|{content.jti}", salt + raw)
     reason, outcome = _code(content.reason), _code(content.outcome)
     e, mid = "", None
@@ -112,9 +114,7 @@ def apply_receipt(tx: sqlite3.Connection, ctx: Context, receipt: Receipt, raw: s
         "UPDATE peer SET k = 0, next_at = 0, failing_since = NULL, heard_at = ? WHERE node = ?", (now, receipt.sender)
     )
     for ack in receipt.acks:
-        row = tx.execute(
-            "SELECT jti, leg, writer, n FROM outgoing WHERE mid = ? AND dest = ?", (ack.mid, receipt.sender)
-        ).fetchone()
+        row = tx.execute(_SETTLE.get(ack.k, _DELETE), {"mid": ack.mid, "dest": receipt.sender, "st": ack.st}).fetchone()
         if row is None:
             continue
         if kept is None:
@@ -124,6 +124,13 @@ def apply_receipt(tx: sqlite3.Connection, ctx: Context, receipt: Receipt, raw: s
         if leg is not None:
             changed.append(leg)
     return changed
+
+
+# `stored` leaves the sealing to be sent again; what ends an event ends every sealing of it.
+_DELETE: Final = "DELETE FROM outgoing WHERE mid = :mid AND dest = :dest RETURNING jti, leg, writer, n"
+_SETTLE: Final = {
+    "stored": "UPDATE outgoing SET stored = :st WHERE mid = :mid AND dest = :dest RETURNING jti, leg, writer, n"
+}
 
 
 def _keep_receipt(tx: sqlite3.Connection, receipt: Receipt, raw: str) -> int:
@@ -145,16 +152,18 @@ def _apply_ack(
 ) -> None:
     h = ack.h if isinstance(ack.h, int) else None
     prob = ack.prob if isinstance(ack.prob, str) else None
-    if ack.k == "stored":
-        tx.execute("UPDATE outgoing SET stored = ? WHERE jti = ?", (ack.st, jti))
-    else:
-        tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
+    ended = ack.k != "stored"
+    if ended:
+        tx.execute("DELETE FROM outgoing WHERE jti = ? AND s IS NULL", (jti,))
     if leg is None or writer is None or n is None:
         return
-    tx.execute(
-        "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?",
+    (newest,) = tx.execute(
+        "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?"
+        " RETURNING mid",
         (ack.k, ack.st, h, prob, leg, writer, n, jti),
-    )
+    ).fetchone() or (None,)
+    if ended and newest != ack.mid:
+        tx.execute("DELETE FROM outgoing WHERE mid = ?", (newest,))
     if n == 1 and writer == "S" and ack.k != "rejected":
         _offer_arrived(tx, ctx, leg, ack.st)
     if ack.k == "rejected":
@@ -162,10 +171,10 @@ def _apply_ack(
 
 
 def _offer_arrived(tx: sqlite3.Connection, ctx: Context, leg: str, stored_at: int) -> None:
-    row = leg_row(tx, leg)
-    if row is None or row.stored_at is not None:
+    row = tx.execute("SELECT peer, urgency FROM leg WHERE leg = ? AND stored_at IS NULL", (leg,)).fetchone()
+    if row is None:
         return
-    due = deadlines(ctx, row.peer, row.urgency, stored_at)
+    due = deadlines(ctx, row[0], row[1], stored_at)
     tx.execute(
         "UPDATE leg SET stored_at = ?, ack_by = ?, respond_by = ? WHERE leg = ?",
         (stored_at, due.ack_by, due.respond_by, leg),

@@ -15,8 +15,7 @@ CREATE TABLE leg (
   stored_at INTEGER, ack_by INTEGER, respond_by INTEGER, alarm_at INTEGER,
   desk_from TEXT, desk_to TEXT, parent TEXT, linked_from TEXT
 ) WITHOUT ROWID;
-CREATE INDEX leg_open ON leg (side, state, respond_by);
-CREATE INDEX leg_case ON leg (case_id);
+CREATE INDEX leg_open ON leg (side, state);
 
 -- Both logs of every leg: the skeleton in clear, salt and body under the case key, `e` as it travelled ('' when local).
 -- For own events: the newest sealing and what the peer's signed acknowledgement said of it.
@@ -35,7 +34,7 @@ CREATE TABLE outgoing (
   next_at INTEGER, route INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, held_at INTEGER, stored INTEGER
 );
 CREATE INDEX outgoing_due ON outgoing (dest, urgent, next_at) WHERE s IS NOT NULL;
-CREATE INDEX outgoing_event ON outgoing (jti);
+CREATE INDEX outgoing_superseded ON outgoing (jti) WHERE s IS NULL;
 
 -- Every sealing that arrived, with its newest answer: de-duplication on mid and on (sender, jti).
 CREATE TABLE inbox (

@@ -35,6 +35,10 @@ class CaseKeys:
         row = tx.execute("SELECT wrapped FROM case_key WHERE case_id = ?", (case_id,)).fetchone()
         if row is not None:
             return self._unwrap(case_id, row[0])
+        return self.begin(tx, case_id)
+
+    def begin(self, tx: sqlite3.Connection, case_id: str) -> AESGCM:
+        """The key of a case that begins now."""
         fresh = self._random(32)
         tx.execute(
             "INSERT INTO case_key VALUES (?, ?)", (case_id, self._box(self._wrap, _WRAP + case_id.encode(), fresh))
