@@ -183,13 +183,22 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
     if later.code in _RESEAL_CODES and _would_differ(tx, ctx, mid, now):
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
-        tx.execute(
-            "UPDATE outgoing SET route = route + 1, next_at = ? WHERE mid = ?",
-            (now + max(_asked(later.after), 30), mid),
-        )
+        _next_route(tx, ctx, mid, now, after=max(_asked(later.after), 30))
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
         _wait(tx, mid, now + max(_asked(later.after), _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
+
+
+def _next_route(tx: sqlite3.Connection, ctx: Context, mid: str, now: int, *, after: int) -> None:
+    """A relay that refuses is followed at once by the next; after the last one the sealing waits."""
+    row = tx.execute("SELECT dest, route FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+    if row is None:
+        return
+    route = int(row[1]) + 1
+    exhausted = route % max(len(routes_to(ctx.membership, row[0], now)), 1) == 0
+    tx.execute(
+        "UPDATE outgoing SET route = ?, next_at = ? WHERE mid = ?", (route, now + after if exhausted else now, mid)
+    )
 
 
 def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> bool:

@@ -12,7 +12,7 @@ from protocol.errors import ProtocolError
 from protocol.limits import BUCKETS, DAY, PAIR_ITEMS
 from protocol.strict import b64u_decode
 from schemas.membership import Relay
-from schemas.wire import Item, Routing
+from schemas.wire import DeliveryAnswer, Item, Later, Routing
 from tests.exchange.desks import Ambito, mailbox_ack, mailbox_put, offer, raw_files
 
 
@@ -125,6 +125,24 @@ def test_a_full_mailbox_says_so_and_drops_nothing_it_holds(ambito, monkeypatch):
     assert [(later.code, later.i) for later in answer.later] == [("mailbox-full", 3), ("mailbox-full", 4)]
     assert all(later.after > 0 for later in answer.later)
     assert len(page(ambito)) == 3 and PAIR_ITEMS == 200
+
+
+def test_a_full_mailbox_is_followed_at_once_by_the_next_relay_and_after_the_last_one_waits(ambito):
+    relays = [Relay("pesaro", "https://pesaro.example"), Relay("montelabbate", "https://montelabbate.example")]
+    both = ambito.network.routes("distretto", n=3, relays=("pesaro", "montelabbate"))
+    ambito.network.change("distretto", routes=both)
+    ambito.membership = ambito.network.step(ambito.membership, relays=relays)
+    ambito.adopt()
+    sender = ambito["tavullia"]
+    sender.refer("distretto")
+    for relay in ("pesaro", "montelabbate"):
+        [parcel] = sender.due()
+        assert parcel.route.audience == relay
+        full = DeliveryAnswer(later=[Later(0, "mailbox-full", 600, parcel.mids[0])])
+        sender.answered(parcel, full)
+    assert not sender.due()
+    ambito.clock.at += 601
+    assert [parcel.route.audience for parcel in sender.due()] == ["pesaro"]
 
 
 def test_one_senders_quota_does_not_take_anothers_place(ambito, monkeypatch):
