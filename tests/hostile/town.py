@@ -40,8 +40,8 @@ from tests.registry.world import PROTOCOLLO, Body, World, line
 CANARY = "Kzqwrtpsd"
 BUSY = frozenset({"busy", "disk-full"})
 CALLS_OUT = frozenset({"join", "sync"})  # local commands: what they could not reach is a 502
-SLOWEST = 2.0  # seconds of processor; on a quiet machine also of the clock
-PATIENCE = 10.0  # seconds of the clock, whatever else this machine does
+SLOWEST = 10.0  # seconds of processor: what hangs or grows without bound, not a figure of speed (those live in bench/)
+PATIENCE = 60.0  # seconds of the clock, whatever else this machine does
 FAULT = re.compile(r'"event":"(internal|loop-ended|courier|stream-cut)"')
 
 
