@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET, Struct
-from protocol.fingerprint import fingerprint
 
 from node.body import KEYS_NAME, Body
 from node.context import set_setting, setting
@@ -20,6 +19,7 @@ from node.runtime.platform import make_private_dir, replace_private
 from node.runtime.ports import Clock, Random
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
+from protocol.fingerprint import fingerprint
 from protocol.statements import sign_routes
 from protocol.strict import b64u_encode
 from protocol.suite import Suite
