@@ -16,7 +16,9 @@ def test_six_kills_lose_nothing_and_double_nothing_and_a_loss_would_be_seen(tmp_
     figures = chaos.campaign(world, kills=6, acks=300, seed=7, desks=4)
     assert figures["violations"] == []
     assert figures["acknowledged"] >= 300
-    assert figures["kills"] == 6  # whether post was on its way at one of them is chance here; the campaign tells how often
+    assert (
+        figures["kills"] == 6
+    )  # whether post was on its way at one of them is chance here; the campaign tells how often
     with sqlite3.connect(world.path(chaos.RECEIVER) / "raccordo.db") as db:
         leg = db.execute("SELECT leg FROM leg LIMIT 1").fetchone()[0]
         db.execute("DELETE FROM event WHERE leg = ?", (leg,))
