@@ -291,6 +291,9 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
 
 def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
     """Seals again what expired, and what is sealed to a key its recipient no longer lists. Returns how many."""
+    me = ctx.member(ctx.me)
+    if me is None or me.status != "active":
+        return 0  # a suspended body sends nothing: it seals again when it is back
     now = ctx.clock.now()
     done = 0
     rows = tx.execute("SELECT mid, dest, kid, exp, leg, n FROM outgoing WHERE s IS NOT NULL").fetchall()
