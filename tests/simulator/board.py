@@ -156,9 +156,9 @@ class Board(Host):
     def suspend(self, name: str) -> None:
         """The capofila's command; repeated until it is seen to be done."""
         if not self.up or self.membership.members[name].status == "active":
+            self.kernel.after(HOUR // 4, lambda: self.suspend(name))  # first: the commit may be where we die
             if self.up:
                 self.submit(lambda tx: self.engine.suspend(tx, name), self._suspended)
-            self.kernel.after(HOUR // 4, lambda: self.suspend(name))
             return
         if name not in self.history.suspended_at:
             self.history.suspended_at[name] = self.kernel.now
