@@ -94,6 +94,11 @@ WRITERS: Final[Mapping[str, str]] = {"S": "chi manda", "R": "chi riceve"}
 DELIVERED: Final[Mapping[str, str]] = {"stored": "arrivata", "processed": "arrivata", "rejected": "non accettata"}
 
 
+def short_code(leg: str) -> str:
+    """What people read out of a referral's code: its end, since codes made in one minute begin alike (ADR 0024)."""
+    return leg[-8:]
+
+
 def clock(at: int | None) -> str:
     """Wall time in Italy, "20/11/2026 11:40"."""
     from protocol.calendar_it import ROME
@@ -110,7 +115,7 @@ def seconds(text: str | None, option: str) -> int | None:
 
 def done_text(done: Done) -> str:
     """What was written, and where the referral stands now."""
-    return f"Registrato: invio {done.leg[:8]}, passo {done.n}.\nAdesso: {_title(done.state)}."
+    return f"Registrato: invio {short_code(done.leg)}, passo {done.n}.\nAdesso: {_title(done.state)}."
 
 
 def _title(state: str) -> str:
@@ -168,7 +173,7 @@ def _lines(lines: list[_Line]) -> str:
         return "Nessun invio."
     rows = [
         (
-            line.leg[:8],
+            short_code(line.leg),
             f"{SIDES[line.side]} {line.desk_to or line.peer_name}",
             line.referral,
             line.urgency,
@@ -606,7 +611,7 @@ def access_log(session: Session, as_: str, case_: str | None) -> None:
 
 
 def _accesses(log: _Accesses) -> str:
-    rows = [(clock(row.at), row.operator, row.action, row.leg[:8]) for row in log.rows]
+    rows = [(clock(row.at), row.operator, row.action, short_code(row.leg)) for row in log.rows]
     state = "Il registro è integro." if log.intact else "ATTENZIONE: il registro è stato alterato."
     return terminal.table(("Quando", "Operatore", "Che cosa", "Invio"), rows) + state
 

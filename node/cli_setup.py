@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from node import requests as ask
 from node.alarms import words
-from node.cli_cases import clock
+from node.cli_cases import clock, short_code
 from node.cli_kit import (
     InFile,
     ItalianCommand,
@@ -352,7 +352,7 @@ def _queue(found: _Status) -> list[str]:
 
 def _alarm(alarm: _Alarm) -> str:
     what = words(alarm.code) or (what_happened(alarm.code) if alarm.code in PROBLEMS else alarm.code)
-    about = " ".join(text for text in (alarm.node, alarm.leg[:8] if alarm.leg else None) if text)
+    about = " ".join(text for text in (alarm.node, short_code(alarm.leg) if alarm.leg else None) if text)
     return terminal.tone(f"Allarme {alarm.id} ({clock(alarm.at)}): {what} {about}".rstrip(), "warn", sys.stdout)
 
 

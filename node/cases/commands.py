@@ -43,11 +43,19 @@ class AccessLog(Struct, frozen=True):
 
 
 def find_leg(db: sqlite3.Connection, text: str) -> str:
-    """The referral meant by its identifier or by the beginning of it. Raises unknown-case."""
+    """The referral meant by its identifier, or by an end of it: people see the last eight characters (ADR 0024).
+
+    Raises unknown-case.
+    """
     wanted = text.strip().lower()
     if len(wanted) < SHORTEST or not all(char in "0123456789abcdef-" for char in wanted):
         raise ProtocolError("unknown-case", expected=f"at least {SHORTEST} characters of its code")
-    rows = db.execute("SELECT leg FROM leg WHERE leg >= ? AND leg < ? LIMIT 2", (wanted, wanted + "g")).fetchall()
+    rows = (
+        db.execute("SELECT leg FROM leg WHERE leg = ?", (wanted,)).fetchall()
+        or db.execute(
+            "SELECT leg FROM leg WHERE substr(leg, -?2) = ?1 OR substr(leg, 1, ?2) = ?1 LIMIT 2", (wanted, len(wanted))
+        ).fetchall()
+    )
     if len(rows) != 1:
         raise ProtocolError("unknown-case", expected="a code that names one referral", got=f"{len(rows)} found")
     return str(rows[0][0])

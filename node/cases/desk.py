@@ -47,7 +47,7 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     if member is None or member.status == "ended":
         raise ProtocolError("unknown-recipient", field="to", got=request.to)
     check_offer(request.offer, member.caps)
-    leg = ctx.dice.uuid4()
+    leg = ctx.dice.uuid7(ctx.clock.now())
     return _open_leg(
         tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from
     )
@@ -196,7 +196,7 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
     offer = latest_offer(tx, ctx, parent)
     changed = msgspec.structs.replace(offer, parent=parent.leg, description=request.text or offer.description)
     return _open_leg(
-        tx, ctx, ctx.dice.uuid4(), "L", ctx.me, changed, operator,
+        tx, ctx, ctx.dice.uuid7(ctx.clock.now()), "L", ctx.me, changed, operator,
         case_id=parent.case_id, parent=parent.leg, linked=None, desk_to=request.desk_to,
     )  # fmt: skip
 

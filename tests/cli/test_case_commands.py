@@ -33,17 +33,17 @@ def test_a_referral_arrives_and_comes_back_with_an_outcome(town):
     (line,) = receiver.json("inbox")
     assert (line["leg"], line["peer_name"]) == (leg, "Comune di Tavullia")
     assert "Persona" not in receiver("inbox").stdout
-    receiver("open", leg[:6], "--as", "OP")
-    receiver("ask", leg[:6], "--as", "OP", "--text", "chi accompagna?")
+    receiver("open", leg[-8:], "--as", "OP")
+    receiver("ask", leg[-8:], "--as", "OP", "--text", "chi accompagna?")
     town.carry()
-    sender("answer", leg[:6], "--as", "OP", "--text", "la nipote")
+    sender("answer", leg[-8:], "--as", "OP", "--text", "la nipote")
     town.carry()
-    receiver("accept", leg[:6], "--as", "OP", "--ref", "PUA 2026/1")
-    receiver("appointment", leg[:6], "--as", "OP", "--when", "2026-11-24 09:30")
-    receiver("start", leg[:6], "--as", "AS")
-    receiver("close", leg[:6], "--as", "AS", "--outcome", "OU-INCARICO")
+    receiver("accept", leg[-8:], "--as", "OP", "--ref", "PUA 2026/1")
+    receiver("appointment", leg[-8:], "--as", "OP", "--when", "2026-11-24 09:30")
+    receiver("start", leg[-8:], "--as", "AS")
+    receiver("close", leg[-8:], "--as", "AS", "--outcome", "OU-INCARICO")
     town.carry()
-    text = sender("case", leg[:6], "--as", "OP").stdout
+    text = sender("case", leg[-8:], "--as", "OP").stdout
     assert "Conclusa, con esito" in text and "OU-INCARICO" in text and "24/11/2026 09:30" in text
     assert sender("sent").stdout.strip() == "Nessun invio."
     assert len(sender.json("sent", "--all")) == 1

@@ -89,10 +89,10 @@ def test_a_key_file_that_others_can_read_is_refused(path):
 
 def test_with_a_passphrase_the_file_shows_no_seed_and_opens_only_with_it(path):
     made = Keystore.create(path, SeededDice(3), "càvolo cappuccio")
-    made.add_signing(b"S" * 32, "k1", NOW)
+    made.add_signing(b"S" * 32, "firma-di-prova", NOW)
     assert b"U1NTU1NT" not in path.read_bytes()
-    assert b"k1" not in path.read_bytes()
-    assert Keystore.load(path, "ca\u0300volo cappuccio").signing_seed() == ("k1", b"S" * 32)
+    assert b"firma-di-prova" not in path.read_bytes()
+    assert Keystore.load(path, "ca\u0300volo cappuccio").signing_seed() == ("firma-di-prova", b"S" * 32)
     assert code(Keystore.load, path, "cavolo cappuccio") == "bad-passphrase"
     assert code(Keystore.load, path) == "bad-passphrase"
 
