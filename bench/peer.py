@@ -46,17 +46,21 @@ class Driven(App):
     def __init__(self, body: Body) -> None:
         super().__init__(body)
         self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.early: set[str] = set()  # acknowledged before whoever wrote it had the answer to its command
         self.typed: list[desk.Refer] = []
 
     def _changed(self, legs: list[str]) -> None:
         super()._changed(legs)
         for leg in legs:
             waiter = self.waiting.pop(leg, None)
-            if waiter is not None and not waiter.done():
+            if waiter is None:
+                self.early.add(leg)
+            elif not waiter.done():
                 waiter.set_result(None)
 
     async def prepare(self, to: str, messages: int, body: int) -> dict[str, Any]:
         """What operators will have typed when the clock starts."""
+        self.early.clear()
         self.typed = [desk.Refer(to=to, offer=offer(body), as_=OPERATOR) for _ in range(messages)]
         return {}
 
@@ -68,7 +72,8 @@ class Driven(App):
             *(self.writer.submit(lambda tx, wanted=wanted: desk.refer(tx, ctx, wanted)) for wanted in requests)
         )
         loop = asyncio.get_running_loop()
-        waiters = [self.waiting.setdefault(each.leg, loop.create_future()) for each in done]
+        open_ = [each.leg for each in done if each.leg not in self.early]
+        waiters = [self.waiting.setdefault(leg, loop.create_future()) for leg in open_]
         self.courier.wake()
         return waiters
 

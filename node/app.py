@@ -335,7 +335,6 @@ class App:
     def _changed(self, legs: list[str]) -> None:
         if not legs:
             return
-        self.courier.wake()
         task = asyncio.get_running_loop().create_task(self._notify())
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)

@@ -49,6 +49,7 @@ class Courier:
         self._in_flight: set[str] = set()
         self._per_dest: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failing: set[str] = set()
         self.clock_skew: dict[str, int] = {}
         self.in_flight = IN_FLIGHT
         self.batch = BATCH_ITEMS
@@ -116,8 +117,10 @@ class Courier:
             answer = decode(response.body, DeliveryAnswer, max_bytes=_ANSWER_BYTES)
         except ProtocolError as problem:
             after = problem.after
+            self._failing.add(parcel.dest)
             await self._writer.submit(lambda tx: exchange.failed(tx, parcel, after))
             return
+        self._failing.discard(parcel.dest)
         items = [Item(r=raw) for raw in answer.receipts]
         prepared = exchange.prepare(items, relayed=False)
         legs = await self._writer.submit(lambda tx: exchange.answered(tx, parcel, answer, prepared))
@@ -185,6 +188,8 @@ class Courier:
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
+        if self._failing or any(isinstance(item.r, str) for item in items):
+            self.wake()  # whoever we waited for may be back, and a receipt may have brought about something to send
         self._on_change(received.legs)
         return received
 

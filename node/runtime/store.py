@@ -148,9 +148,9 @@ class Store:
         if self._broken is not None:
             return _refuse_all(commands, self._broken)
         try:
-            self._assert_durable()
             self._bound_wal()
             self._conn.execute("BEGIN IMMEDIATE")
+            self._assert_durable()  # inside: asked alone it would open a transaction of its own
             outcomes = [self._execute(command) for command in commands]
             self._conn.execute("COMMIT")
         except sqlite3.Error as error:

@@ -19,7 +19,7 @@ from protocol.errors import ProtocolError
 
 T = TypeVar("T")
 
-GROUP: Final = 128  # a larger one saves nothing and keeps what it wrote waiting: referrals leave in waves
+GROUP: Final = 64  # a larger one saves little and keeps what it wrote waiting: referrals would leave in waves
 WAITING: Final = 4096  # commands that may wait; then `busy`
 READS_WAITING: Final = 256
 
