@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from node.context import Context
 from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
+from node.exchange.messages import HANDLERS, Message
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from protocol.envelope import (
     REJECTABLE,
@@ -30,7 +31,7 @@ from protocol.members import Membership
 from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
-from schemas.bodies import Body, EventBody, HeadBody
+from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
 
 UNDERSTOOD: Final[frozenset[str]] = frozenset()  # features a body may name in `must`
@@ -248,9 +249,10 @@ def _apply(
     tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived, body: Body, opened: Opened, now: int
 ) -> _Answer:
     routing, mid = item.verified.routing, item.verified.mid
-    if isinstance(body, HeadBody):
-        keep_head(tx, routing.sender, body.note, now)
-        return _Answer(mid, routing.jti, routing.cm, "processed", now, None, None)
+    if not isinstance(body, EventBody):
+        done = HANDLERS[type(body)](tx, ctx, Message(routing.sender, body, opened.body, opened.salt, now))
+        batch.legs.update(dict.fromkeys(done.legs))
+        return _Answer(mid, routing.jti, routing.cm, "processed", now, done.h, None)
     held = leg_row(tx, body.leg)
     if held is None and body.ev == "offer":
         # How nearly every leg begins: one row in the state its offer gives, nothing to compare with or to fold.
@@ -440,12 +442,3 @@ def _raise_high_water(tx: sqlite3.Connection, sender: str, channel: Channel, now
         (sender, channel.epoch, channel.seq, now),
     ).fetchone()
     return Channel(*row)
-
-
-def keep_head(tx: sqlite3.Connection, peer: str, note: str, now: int) -> None:
-    """A peer's view of the log, kept for comparison with ours (PROTOCOL §5)."""
-    tx.execute(
-        "INSERT INTO peer_head (node, note, at) VALUES (?, ?, ?)"
-        " ON CONFLICT (node) DO UPDATE SET note = excluded.note, at = excluded.at",
-        (peer, note, now),
-    )

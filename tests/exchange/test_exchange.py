@@ -1,12 +1,16 @@
 """Referrals between two desks, without a network: once, in order, acknowledged by signature, never doubled."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
 from node.cases import desk
+from node.exchange.messages import HANDLERS
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.limits import DAY
+from schemas.bodies import Body, EventBody
 from schemas.wire import DeliveryAnswer
 from tests.exchange.desks import Ambito, offer, raw_files, states
 
@@ -411,3 +415,7 @@ def test_mail_queued_to_a_member_suspended_since_comes_back_to_people(ambito, pa
     a.run(a.exchange.tick)
     assert a.one("SELECT code FROM alarm WHERE leg = ? AND code LIKE 'recipient%'", leg) == "recipient-suspended"
     assert not a.due() and a.one("SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL") == 1, "kept, not dropped"
+
+
+def test_every_kind_of_body_that_is_no_event_has_its_handler():
+    assert {*get_args(Body)} == {EventBody, *HANDLERS}
