@@ -156,19 +156,26 @@ def queue_receipt(tx: sqlite3.Connection, number: int, dest: str, now: int) -> N
 
 
 def answered(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, answer: DeliveryAnswer) -> None:
-    """The route answered. Receipts were applied as a command of their own; here the pace of what is left."""
+    """The route answered. Receipts were applied as a command of their own; here the pace of what is left.
+
+    A relay that keeps nothing is no sign of life: where no route takes it, the rounds grow longer as after a failure.
+    """
     now = ctx.clock.now()
-    tx.execute("UPDATE peer SET k = 0, next_at = 0, failing_since = NULL WHERE node = ? AND k > 0", (parcel.dest,))
+    if answer.held or answer.receipts or not parcel.route.relay:
+        tx.execute("UPDATE peer SET k = 0, next_at = 0, failing_since = NULL WHERE node = ? AND k > 0", (parcel.dest,))
     tx.executemany("DELETE FROM receipt_out WHERE receipt = ?", [(number,) for number in parcel.receipts])
     held = set(answer.held)
     said = {later.i: later for later in answer.later}
+    refused: list[int] = []
     for i, mid in enumerate(parcel.mids):
         if mid in held:
             _held(tx, mid, now)
         elif i in said:
-            _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
+            refused += _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
         else:
             _again(tx, ctx, mid, now)
+    if refused:
+        _back_off(tx, ctx, parcel, now, max(refused))
 
 
 def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
@@ -179,26 +186,29 @@ def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
     )
 
 
-def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> None:
+def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> list[int]:
+    """What one `later` means. Returns the seconds to wait if the last route refused it, else nothing."""
     if later.code in _RESEAL_CODES and _would_differ(tx, ctx, mid, now):
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
-        _next_route(tx, ctx, mid, now, after=max(_asked(later.after), 30))
+        return _next_route(tx, ctx, mid, now, after=max(_asked(later.after), 30))
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
         _wait(tx, mid, now + max(_asked(later.after), _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
+    return []
 
 
-def _next_route(tx: sqlite3.Connection, ctx: Context, mid: str, now: int, *, after: int) -> None:
+def _next_route(tx: sqlite3.Connection, ctx: Context, mid: str, now: int, *, after: int) -> list[int]:
     """A relay that refuses is followed at once by the next; after the last one the sealing waits."""
     row = tx.execute("SELECT dest, route FROM outgoing WHERE mid = ?", (mid,)).fetchone()
     if row is None:
-        return
+        return []
     route = int(row[1]) + 1
     exhausted = route % max(len(routes_to(ctx.membership, row[0], now)), 1) == 0
     tx.execute(
         "UPDATE outgoing SET route = ?, next_at = ? WHERE mid = ?", (route, now + after if exhausted else now, mid)
     )
+    return [after] if exhausted else []
 
 
 def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> bool:

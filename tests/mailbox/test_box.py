@@ -235,3 +235,27 @@ def test_an_offer_with_many_fields_still_fits_the_smallest_bucket(ambito):
     [parcel] = ambito["tavullia"].due()
     assert len(b64u_decode(parcel.items[0].s.split(".")[3])) == BUCKETS[0]
     assert offer().description
+
+
+@pytest.mark.parametrize("full_last", [False, True])
+def test_a_full_mailbox_beside_a_dead_relay_is_not_hammered(ambito, full_last):
+    """Found by seed 1990: the answer of the full relay passed for a sign of life, and the round began again at once."""
+    relays = [Relay("pesaro", "https://pesaro.example"), Relay("montelabbate", "https://montelabbate.example")]
+    order = ("montelabbate", "pesaro") if full_last else ("pesaro", "montelabbate")
+    ambito.network.change("distretto", routes=ambito.network.routes("distretto", n=3, relays=order))
+    ambito.membership = ambito.network.step(ambito.membership, relays=relays)
+    ambito.adopt()
+    sender = ambito["tavullia"]
+    for _ in range(3):
+        sender.refer("distretto")
+    tries, end = 0, ambito.clock.at + 6 * 3600
+    while ambito.clock.at < end:
+        for parcel in sender.due():
+            tries += 1
+            if parcel.route.audience == "pesaro":
+                full = [Later(i, "mailbox-full", 600, mid) for i, mid in enumerate(parcel.mids)]
+                sender.answered(parcel, DeliveryAnswer(later=full))
+            else:
+                sender.failed(parcel)
+        ambito.clock.at += 1
+    assert 20 < tries < 150, "the pause between rounds grows to a quarter of an hour"
