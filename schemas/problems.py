@@ -77,6 +77,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad-request": Problem(400, "never", "La richiesta non è HTTP ben formato.", "malformed HTTP request", _ASK),
     "method-not-allowed": Problem(405, "never", "Operazione non prevista a questo indirizzo.", "method not allowed", _ASK),
     "unsupported-media": Problem(415, "never", "Tipo di contenuto non previsto.", "unsupported media type", _ASK),
+    "too-fast": Problem(429, "later", "Troppe richieste insieme, o troppi dati in poco tempo, da uno stesso ente o indirizzo.", "too many calls at once or too much in a short time from one caller", _WAIT),
     "internal": Problem(500, "later", "Errore interno: è stato annotato.", "internal error", _ASK),
     # -- membership, log
     "members-expired": Problem(409, "later", "L'elenco degli aderenti è scaduto.", "the members document expired", "Verificare il collegamento con la bacheca d'Ambito."),

@@ -108,6 +108,14 @@ def network_filesystem(path: Path) -> str | None:
     return kind if kind in _NETWORK_FILESYSTEMS else None
 
 
+def send_little_ahead(connection: socket.socket, count: int) -> None:
+    """Let the system take at most `count` unsent bytes, so that we see a slow reader read. Where it knows how."""
+    option: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, option, count)
+
+
 def notify_supervisor(state: str) -> None:
     """Tell systemd how we are (`READY=1`, `STOPPING=1`), as sd_notify(3) does; silent where nobody listens."""
     address = os.environ.get("NOTIFY_SOCKET")
