@@ -542,6 +542,7 @@ def _checks(session: Session) -> "list[Check]":
 
     return [
         checks.local_disk(data),
+        checks.data_directory(data),
         checks.disk_space(data if data.exists() else Path()),
         checks.file_modes(secret),
         checks.owner(db),
