@@ -156,6 +156,7 @@ class App:
         held = self.body.ctx
         return [
             self.requests,
+            self.courier.set_aside,
             Gauge(
                 "raccordo_members_version",
                 "Versione dell'elenco",

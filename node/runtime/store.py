@@ -353,6 +353,11 @@ def _name(error: sqlite3.Error) -> str:
     return "disk-full" if code in _NO_ROOM else _GROUP_ENDS.get(code & 0xFF, "internal")
 
 
+def ends_the_group(error: sqlite3.Error) -> bool:
+    """True for what concerns the store (full, damaged, busy …), False for what concerns the command that raised it."""
+    return _name(error) != "internal"
+
+
 def _refuse_all(commands: Sequence[Command[T]], code: str) -> list[Outcome[T]]:
     return [Outcome(error=_refusal(code)) for _ in commands]
 
