@@ -250,6 +250,10 @@ class _GuardedConnection(RequestHandler):
         if self._deadline is not None:
             self._deadline.cancel()
 
+    def since_now(self) -> float:
+        """Seconds since the last whole header."""
+        return self._loop.time() - self.since
+
     def _no_header(self) -> None:
         if self._header_due:
             self.turn_away(ProtocolError("too-slow", after=5))
@@ -343,6 +347,8 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _endpoint(route: Route, service: _Service) -> Handler:
     async def endpoint(request: web.Request) -> web.StreamResponse:
+        if _waited(request) > service.limits.wait_seconds:
+            raise ProtocolError("busy", after=2)
         visit = Visit(service.guard, request.remote or "?", waits=route.waits)
         try:
             reply = await route.handler(_call(request, route, service.limits, visit))
@@ -353,6 +359,12 @@ def _endpoint(route: Route, service: _Service) -> Handler:
             visit.leave()
 
     return endpoint
+
+
+def _waited(request: web.Request) -> float:
+    """Seconds since its header came: how far the loop is behind."""
+    connection = request.protocol
+    return connection.since_now() if isinstance(connection, _GuardedConnection) else 0
 
 
 def _call(request: web.Request, route: Route, limits: ServerLimits, visit: Visit) -> Call:

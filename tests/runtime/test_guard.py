@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 
 import aiohttp
 import pytest
@@ -273,6 +274,26 @@ async def test_a_member_has_its_share_of_calls_and_the_others_theirs():
             assert answer.status == 200
         for _, writer in held:
             writer.close()
+
+
+async def test_calls_that_waited_too_long_for_their_turn_are_told_to_come_back():
+    """An overload is shed where it is cheap: before the token, the body and the store."""
+    served = 0
+
+    async def work(call):
+        nonlocal served
+        served += 1
+        time.sleep(0.06)  # noqa: ASYNC251 - a processor that is busy, which is what is shed here
+        return json_reply("done")
+
+    limits = ServerLimits(wait_seconds=0.1)
+    async with serving([Route("GET", "/work", work)], limits=limits) as port:
+        get = b"GET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        answers = await asyncio.gather(*(raw(port, get, end=False) for _ in range(20)))
+    refused = [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200")]
+    assert 0 < len(refused) == 20 - served < 20
+    for answer in refused:
+        told(answer, 503, "busy")
 
 
 # -- the counting itself, by a clock of its own
