@@ -31,7 +31,7 @@ class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 1000
     connections_per_address: int = 64
     in_flight: int = 256  # calls being answered, long polls and arriving bodies apart; above it an overload sheds
-    wait_seconds: float = 2  # a call that waited longer for its turn is told `busy`, which costs less than answering it
+    wait_seconds: float = 5  # a call that waited longer for its turn is told `busy`, which costs less than answering it
     member_calls: int = 32  # calls of one member at once, long polls included; ours makes 6 and one poll a relay
     bytes_held: int = 128 * MIB  # of bodies arriving or being answered, in all; one of ours has at most 6 MiB
     address_bytes_held: int = MIB  # the same for one address, times its connections
