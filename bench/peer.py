@@ -1,8 +1,8 @@
 """A node process that is driven: node.app as it serves, and referrals written inside it on command. Nothing else.
 
-`python -m bench.peer FOLDER`, one JSON command a line on standard input: prepare, send, latency, counts. Referrals are
-written as an operator's are, one command each on the writer's queue; they count when the recipient's signed
-`processed` is stored.
+`python -m bench.peer FOLDER`, one JSON command a line on standard input (see `main`).
+Referrals are written as an operator's are, one command each on the writer's queue; they count when the recipient's
+signed `processed` is stored.
 """
 
 import asyncio
@@ -48,6 +48,7 @@ class Driven(App):
         self.waiting: dict[str, asyncio.Future[None]] = {}
         self.early: set[str] = set()  # acknowledged before whoever wrote it had the answer to its command
         self.typed: list[desk.Refer] = []
+        self.writing: asyncio.Task[None] | None = None
 
     def _changed(self, legs: list[str]) -> None:
         super()._changed(legs)
@@ -109,6 +110,28 @@ class Driven(App):
             took.append(1000 * (time.perf_counter() - began))
         return {"ms": took}
 
+    async def write(self, to: str, per_second: float, seconds: float) -> dict[str, Any]:
+        """Referrals at a pace, in the background, whatever becomes of them; `waiting` tells when all have arrived."""
+
+        async def go_on() -> None:
+            until = time.perf_counter() + seconds
+            while time.perf_counter() < until:
+                wanted = desk.Refer(to=to, offer=offer(1800), as_=OPERATOR)
+                await self.writer.submit(lambda tx, wanted=wanted: desk.refer(tx, self.body.ctx, wanted))
+                self.courier.wake()
+                await asyncio.sleep(1 / per_second)
+
+        self.writing = asyncio.create_task(go_on())
+        return {}
+
+    async def queued(self) -> dict[str, Any]:
+        """How many sealings have no signed end yet."""
+
+        def ask(db: Any) -> int:
+            return int(db.execute("SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL").fetchone()[0])
+
+        return {"waiting": await self.readers.read(ask) + (self.writing is not None and not self.writing.done())}
+
     async def counts(self) -> dict[str, Any]:
         """What the store says of the referrals written here or received."""
 
@@ -124,7 +147,8 @@ async def main(folder: Path) -> None:
     app = Driven(Body.open(load_config(folder / CONFIG_NAME, NodeConfig)))
     await app.start()
     answer({"ready": True})
-    does = {"prepare": app.prepare, "send": app.send, "latency": app.latency, "counts": app.counts}
+    does = {"prepare": app.prepare, "send": app.send, "latency": app.latency, "counts": app.counts,
+            "write": app.write, "waiting": app.queued}  # fmt: skip
     async for command in commands():
         do = command.pop("do")
         answer(await does[do](**command))

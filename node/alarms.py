@@ -13,6 +13,7 @@ ALARMS: Final[dict[str, str]] = {
     "recipient-ended": "L'ufficio ha lasciato la rete: scegliere un'altra strada.",
     "rejected": "L'altro programma non ha potuto accettare un passaggio: telefonare all'ufficio.",
     "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
+    "set-aside": "Un messaggio arrivato non si è potuto leggere ed è messo da parte: vedere «quarantine».",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

@@ -111,7 +111,8 @@ class App:
             health_route(self.body.clock),
             metrics_route(self._metrics(), METRICS),
         ]
-        self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, limits))
+        patient = msgspec.structs.replace(limits, wait_seconds=60)  # a person waits
+        self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, patient))
         self.local_port = self._listeners[0].port
         if http.listen_host is not None:
             self._listeners.append(await self._bind(self._public_routes(), http.listen_host, http.listen_port, limits))
@@ -156,6 +157,7 @@ class App:
         held = self.body.ctx
         return [
             self.requests,
+            self.courier.set_aside,
             Gauge(
                 "raccordo_members_version",
                 "Versione dell'elenco",

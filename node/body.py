@@ -12,7 +12,7 @@ from msgspec import Struct
 from node.catalogue.tables import MIGRATIONS as CATALOGUE_MIGRATIONS
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
-from node.engine import Exchange, store_path
+from node.engine import STORE_NAME, Exchange, store_path
 from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
 from node.map.tables import map_migrations
 from node.runtime import trust
@@ -21,6 +21,7 @@ from node.runtime.config import NodeConfig, load_secret
 from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore as KeyFile
 from node.runtime.ports import Clock, Keystore, Random
+from node.runtime.premises import assert_private
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from protocol.suite import S1, Suite
@@ -70,8 +71,9 @@ class Body:
 
     @classmethod
     def open(cls, config: NodeConfig) -> "Body":
-        """Opens the store under its lock. Raises store-busy, keys-exposed, config-missing…"""
+        """Opens the store under its lock. Raises store-busy, dir-exposed, keys-exposed, config-missing…"""
         data = Path(config.data_dir)
+        assert_private(data, (STORE_NAME, "local.json"))
         secret = config.bodies[0].passphrase_file
         keystore = KeyFile.load(data / KEYS_NAME, load_secret(Path(secret)) if secret else None)
         store = Store.open(store_path(data), MIGRATIONS, create=False)

@@ -367,6 +367,50 @@ def alarms(session: Session, clear: int | None) -> None:
     session.show(raw, list[_Alarm], lambda found: "\n".join(map(_alarm, found)) or "Nessun allarme.")
 
 
+class _Aside(Struct):
+    id: int
+    node: str
+    at: int
+    tries: int
+    size: int
+    fault: str
+    receipt: bool
+
+
+class _Tried(Struct):
+    done: int
+    left: list[_Aside]
+
+
+@click.command("quarantine", cls=ItalianCommand, short_help="I messaggi che il programma non ha saputo leggere.")
+@click.option("--retry", is_flag=True, help="Riprova tutti: dopo un aggiornamento del programma.")
+@pass_session
+def quarantine(session: Session, retry: bool) -> None:
+    """Restano qui come sono arrivati, chiusi; gli altri messaggi dello stesso ente passano. Nulla va perso.
+
+    La causa è un difetto del programma: segnalarlo con il punto indicato, aggiornare, poi --retry.
+    """
+    if retry:
+        session.show(session.call("retry-quarantine", ask.Nothing()), _Tried, _tried)
+        return
+    raw = session.call("quarantine", ask.Nothing())
+    session.show(raw, list[_Aside], lambda found: _set_aside(found) or "Nessun messaggio messo da parte.")
+
+
+def _set_aside(found: list[_Aside]) -> str:
+    what = {True: "conferma", False: "messaggio"}
+    return "\n".join(
+        f"{one.id}  {clock(one.at)}  {what[one.receipt]} di {one.node}, {one.size // 1024 + 1} KiB, "
+        f"{'un tentativo' if one.tries == 1 else f'{one.tries} tentativi'}: {one.fault}"
+        for one in found
+    )
+
+
+def _tried(found: _Tried) -> str:
+    done = "Un messaggio è passato." if found.done == 1 else f"Messaggi passati: {found.done}."
+    return f"{done}\nAncora da parte:\n{_set_aside(found.left)}" if found.left else done
+
+
 # -- operators
 
 
@@ -542,6 +586,7 @@ def _checks(session: Session) -> "list[Check]":
 
     return [
         checks.local_disk(data),
+        checks.data_directory(data),
         checks.disk_space(data if data.exists() else Path()),
         checks.file_modes(secret),
         checks.owner(db),
@@ -569,4 +614,4 @@ def _store(session: Session, db: Path) -> Any:
         store.close()
 
 
-COMMANDS: Final = (init, join, serve, status, sync, alarms, operators, members, keys, doctor)
+COMMANDS: Final = (init, join, serve, status, sync, alarms, quarantine, operators, members, keys, doctor)

@@ -18,6 +18,7 @@ from node.mailbox.handlers import TakeBack
 from node.runtime.caller import signed_headers
 from node.runtime.client import Outbound, Response
 from node.runtime.logs import event
+from node.runtime.metrics import Counter
 from node.runtime.problem import AnsweredError
 from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
@@ -51,6 +52,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()
         self.clock_skew: dict[str, int] = {}
+        self.set_aside = Counter("raccordo_set_aside_total", "Messaggi messi da parte per un errore nostro")
         self.in_flight = IN_FLIGHT
         self.batch = BATCH_ITEMS
 
@@ -102,6 +104,9 @@ class Courier:
     async def _deliver(self, parcel: Parcel, marks: set[str]) -> None:
         try:
             await self._post(parcel)
+        except Exception as error:  # a fault of ours: this destination waits its turn, instead of failing at once again
+            event(logging.ERROR, "courier", exc=error, member=parcel.dest)
+            await self._writer.submit(lambda tx: self._body.exchange.failed(tx, parcel))
         finally:
             self._in_flight -= marks
             self._per_dest[parcel.dest] -= 1
@@ -124,6 +129,7 @@ class Courier:
         items = [Item(r=raw) for raw in answer.receipts]
         prepared = exchange.prepare(items, relayed=False)
         legs = await self._writer.submit(lambda tx: exchange.answered(tx, parcel, answer, prepared))
+        self._tell_faults()
         self._on_change(legs)
 
     # -- mailboxes
@@ -138,6 +144,9 @@ class Courier:
             except ProtocolError as problem:
                 event(logging.INFO, "mailbox-unreachable", member=relay, code=problem.code)
                 pause = min(60.0, max(1.0, pause * 2))
+            except Exception as error:  # nothing that lies in a mailbox may end the reading of it
+                event(logging.ERROR, "mailbox", exc=error, member=relay)
+                pause = 60.0
             if pause:
                 await asyncio.sleep(pause if pause >= 1.0 else 0)
 
@@ -188,10 +197,20 @@ class Courier:
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
+        self._tell_faults()
         if self._failing or any(isinstance(item.r, str) for item in items):
             self.wake()  # whoever we waited for may be back, and a receipt may have brought about something to send
         self._on_change(received.legs)
         return received
+
+    def _tell_faults(self) -> None:
+        """After the commit: who sent it and where it failed, never what it said."""
+        faults = self._body.exchange.faults
+        while faults:
+            fault = faults.popleft()
+            kind, _, where = fault.what.partition(" ")
+            event(logging.ERROR, "set-aside", member=fault.sender, mid=fault.name, field=kind, path=where)
+            self.set_aside.inc()
 
     async def take_back(self, leg: str) -> bool:
         """Asks the relays for our newest event of a leg before anybody read it; True when nobody received it."""

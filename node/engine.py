@@ -5,12 +5,13 @@ The shell (node.app) and the simulator drive it alike: `prepare` outside the tra
 """
 
 import sqlite3
+from collections import deque
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import aside, delivery, inbox, outbox, quota, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -24,6 +25,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     *tables.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
+    *aside.MIGRATIONS,
+    *quota.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -38,6 +41,7 @@ class Exchange:
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
+        self.faults: deque[aside.Fault] = deque(maxlen=1000)  # set aside since the shell last looked, for its log
 
     def prepare(self, items: Sequence[Item], *, relayed: bool) -> tuple[Membership, list[inbox.Prepared]]:
         """Verifies and opens outside the transaction, against the membership held now."""
@@ -56,7 +60,9 @@ class Exchange:
         held, checked = prepared
         if held is not self.ctx.membership:
             _, checked = self.prepare(items, relayed=relayed)
-        return inbox.receive(tx, self.ctx, checked)
+        received = inbox.receive(tx, self.ctx, checked)
+        self.faults.extend(received.faults)
+        return received
 
     def due(
         self,
@@ -82,11 +88,10 @@ class Exchange:
     ) -> list[str]:
         """Takes in the receipts of an answer (prepared like any other) and sets the pace of the rest."""
         receipts = [item for item in prepared[1] if isinstance(item, inbox.Acknowledged)]
-        legs: dict[str, None] = {}
-        for item in receipts:
-            legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
+        legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
+        self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
-        return list(legs)
+        return legs
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""

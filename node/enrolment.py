@@ -15,8 +15,9 @@ from node.body import KEYS_NAME, Body
 from node.context import set_setting, setting
 from node.engine import store_path
 from node.runtime.keystore import Keystore as KeyFile
-from node.runtime.platform import make_private_dir, replace_private
+from node.runtime.platform import replace_private
 from node.runtime.ports import Clock, Random
+from node.runtime.premises import move_in
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
@@ -55,7 +56,7 @@ def init(
     from protocol.names import check_node_id
 
     check_node_id(request.id, field="id")
-    make_private_dir(data_dir)
+    move_in(data_dir)
     keys = data_dir / KEYS_NAME
     if keys.exists():
         raise ProtocolError("config-invalid", field=KEYS_NAME, expected="una cartella nuova", got="chiavi già presenti")

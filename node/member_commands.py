@@ -10,6 +10,7 @@ from node.body import Body
 from node.cases.views import counts
 from node.commands import Command, Nothing
 from node.context import setting
+from node.exchange import retry
 from node.exchange.outbox import CLOCK_TOLERANCE
 from node.requests import Whole
 
@@ -131,10 +132,20 @@ def _clear(tx: sqlite3.Connection, body: Body, request: Clear) -> Nothing:
     return Nothing()
 
 
+def _quarantine(db: sqlite3.Connection, _: Body, __: Nothing) -> list[retry.Aside]:
+    return retry.listing(db)
+
+
+def _retry_quarantine(tx: sqlite3.Connection, body: Body, _: Nothing) -> retry.Tried:
+    return retry.retry(tx, body.ctx)
+
+
 COMMANDS: Final = {
     "members": Command(Nothing, _members, writes=False),
     "keys": Command(Nothing, _keys, writes=False),
     "status": Command(Nothing, _status, writes=False),
     "alarms": Command(Nothing, _alarms, writes=False),
     "clear-alarm": Command(Clear, _clear, writes=True),
+    "quarantine": Command(Nothing, _quarantine, writes=False),
+    "retry-quarantine": Command(Nothing, _retry_quarantine, writes=True, sends=True),
 }

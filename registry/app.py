@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.runtime import local
@@ -111,7 +113,8 @@ class App:
             health_route(self.clock),
             metrics_route(self._metrics(), METRICS),
         ]
-        await self._bind(private, "127.0.0.1", http.local_port, limits)
+        patient = msgspec.structs.replace(limits, wait_seconds=60)  # a person waits
+        await self._bind(private, "127.0.0.1", http.local_port, patient)
         local.announce(self.data_dir, self._listeners[1].port, token)
         self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
 

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from node.runtime.config import RegistryConfig, load_config
-from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
+from node.runtime.doctor import (
+    Check,
+    Finding,
+    Result,
+    data_directory,
+    disk_space,
+    file_modes,
+    local_disk,
+    owner,
+    run_checks,
+)
 from protocol.errors import ProtocolError
 from registry.asking import Expiry, Nothing, Status, What
 from registry.ceremony import KEY_FILE_MAX, is_key_file
@@ -26,6 +36,7 @@ def check(session: Session) -> tuple[list[Result], Status | None]:
     checks = [
         disk_space(data),
         local_disk(data),
+        data_directory(data),
         file_modes([data / KEYS_NAME, data / STORE_NAME, data / CONFIG_NAME]),
         owner(data / STORE_NAME),
         Check("chiavi", lambda: _keys(config)),

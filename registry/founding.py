@@ -15,6 +15,7 @@ import msgspec
 from node.runtime.keystore import Keystore
 from node.runtime.platform import make_private_dir, replace_private
 from node.runtime.ports import Clock, Random
+from node.runtime.premises import move_in
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from protocol.strict import decode
@@ -156,7 +157,7 @@ def read_public(path: Path) -> Guarantor:
 
 
 def _files(answers: Answers, place: Place, ports: Ports) -> Path:
-    make_private_dir(place.data_dir)
+    move_in(place.data_dir)
     Keystore.create(place.data_dir / KEYS_NAME, ports.dice)
     config = place.data_dir / CONFIG_NAME
     lines = [

@@ -7,6 +7,7 @@ from node.runtime.clock import SystemClock
 from node.runtime.config import RegistryConfig, load_config, load_secret
 from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore
+from node.runtime.premises import assert_private
 from node.runtime.store import Store
 from protocol.suite import S1
 from registry.commands import TABLE, run_row
@@ -23,7 +24,8 @@ def open_keys(config: RegistryConfig) -> Keystore:
 
 
 def open_store(config: RegistryConfig) -> Store:
-    """The store under its lock. Raises store-busy, config-missing."""
+    """The store under its lock. Raises store-busy, dir-exposed, config-missing."""
+    assert_private(Path(config.data_dir), (STORE_NAME, "local.json"))
     return Store.open(Path(config.data_dir) / STORE_NAME, MIGRATIONS, create=False)
 
 

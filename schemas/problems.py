@@ -77,6 +77,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "bad-request": Problem(400, "never", "La richiesta non è HTTP ben formato.", "malformed HTTP request", _ASK),
     "method-not-allowed": Problem(405, "never", "Operazione non prevista a questo indirizzo.", "method not allowed", _ASK),
     "unsupported-media": Problem(415, "never", "Tipo di contenuto non previsto.", "unsupported media type", _ASK),
+    "too-fast": Problem(429, "later", "Troppe richieste insieme, o troppi dati in poco tempo, da uno stesso ente o indirizzo.", "too many calls at once or too much in a short time from one caller", _WAIT),
     "internal": Problem(500, "later", "Errore interno: è stato annotato.", "internal error", _ASK),
     # -- membership, log
     "members-expired": Problem(409, "later", "L'elenco degli aderenti è scaduto.", "the members document expired", "Verificare il collegamento con la bacheca d'Ambito."),
@@ -134,6 +135,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "keys-missing": Problem(500, "after-fix", "Manca il file delle chiavi.", "no key file", "Ripristinarlo dalla copia, o eseguire «init» se è un'installazione nuova."),
     "keys-exist": Problem(409, "never", "Il file delle chiavi esiste già: non viene sovrascritto.", "the key file exists", "Usare l'installazione che c'è, o indicare un'altra cartella con --dir."),
     "keys-exposed": Problem(500, "after-fix", "Un file segreto è leggibile da altri utenti di questo computer.", "a secret file is readable by others", "Restringere i permessi: chmod 600 sul file indicato."),
+    "dir-exposed": Problem(500, "after-fix", "La cartella dei dati è aperta ad altri utenti di questo computer.", "the data directory is open to others", "Restringere i permessi: chmod 700 sulla cartella indicata."),
+    "store-on-network": Problem(500, "after-fix", "L'archivio è su un disco di rete: lì ciò che si conferma può andare perso.", "the store lies on a network filesystem", "Spostare la cartella dei dati su un disco di questo computer, poi indicarla con --dir."),
     "keys-damaged": Problem(500, "never", "Il file delle chiavi è danneggiato.", "the key file is damaged", "Ripristinarlo dall'ultima copia."),
     "bad-passphrase": Problem(403, "after-fix", "La frase segreta delle chiavi manca o è sbagliata.", "passphrase missing or wrong", "Riprovare con la frase segreta giusta."),
     "file-exists": Problem(409, "after-fix", "Il file esiste già: non viene sovrascritto.", "the file exists", "Scegliere un altro nome, o spostare quello presente."),

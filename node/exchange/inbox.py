@@ -2,7 +2,8 @@
 
 The reading order is that of PROTOCOL §2: whatever fails up to and including `ct` is answered unsigned; a known mid or
 event is answered with what is stored; only then version, expiry, opening, schema. One receipt per sender and batch,
-signed in the transaction of what it acknowledges.
+signed in the transaction of what it acknowledges. A message that makes the engine itself fail is set aside (aside), and
+the rest of its batch goes on.
 """
 
 import sqlite3
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
+from node.exchange import aside
 from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
 from node.exchange.messages import HANDLERS, Message
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
+from node.exchange.quota import Day
 from protocol.envelope import (
     REJECTABLE,
     Opened,
@@ -31,6 +34,7 @@ from protocol.members import Membership
 from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+from protocol.strict import digest
 from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
 
@@ -40,23 +44,29 @@ _KNOWN_KINDS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS, "void"))
 
 
 class Arrived(NamedTuple):
-    """An envelope whose signature and ct hold. `flaw`: what is wrong with it if it turns out to be unknown."""
+    """An envelope whose signature and ct hold. `flaw`: what is wrong with it if it turns out to be unknown.
+
+    `fault`: looking at it failed, and not by a refusal.
+    """
 
     i: int
     verified: Verified
     e: str
+    s: str
     opened: Opened | None
     body: Body | None
     flaw: str | None
+    fault: str | None = None
 
 
 class Turned(NamedTuple):
-    """An item answered unsigned: nothing about it is stored."""
+    """An item answered unsigned: nothing about it is stored. `fault` as in Arrived."""
 
     i: int
     code: str
     mid: str | None
     after: int
+    fault: str | None = None
 
 
 class Acknowledged(NamedTuple):
@@ -78,6 +88,7 @@ class Received(NamedTuple):
     answer: DeliveryAnswer
     legs: list[str]
     signed: list[tuple[int, str, str]]
+    faults: tuple[aside.Fault, ...] = ()
 
 
 # -- before the transaction
@@ -97,6 +108,10 @@ def _prepare(ctx: Context, i: int, item: Item, membership: Membership, now: int,
         return _open(ctx, i, parts.e, parts.s, membership, now, relayed)
     except ProtocolError as problem:
         return Turned(i, unsigned_code(problem.code), problem.mid, problem.after or PACE)
+    except Exception as error:
+        if not aside.is_fault(error):
+            raise
+        return Turned(i, "internal", None, aside.AGAIN, aside.describe(error))
 
 
 def _open(ctx: Context, i: int, e: str, s: str, membership: Membership, now: int, relayed: bool) -> Prepared:
@@ -108,6 +123,7 @@ def _open(ctx: Context, i: int, e: str, s: str, membership: Membership, now: int
     opened: Opened | None = None
     body: Body | None = None
     flaw: str | None = None
+    fault: str | None = None
     try:
         check_fresh(verified, now)
         opened = open_sealed(verified, s, ctx.keys.sealing, ctx.suite)
@@ -115,7 +131,11 @@ def _open(ctx: Context, i: int, e: str, s: str, membership: Membership, now: int
         _check_event(body)
     except ProtocolError as problem:
         flaw = problem.code
-    return Arrived(i, verified, e, opened, body, flaw)
+    except Exception as error:
+        if not aside.is_fault(error):
+            raise
+        fault = aside.describe(error)
+    return Arrived(i, verified, e, s, opened, body, flaw, fault)
 
 
 def _check_event(body: Body) -> None:
@@ -149,25 +169,64 @@ class _Answer(NamedTuple):
 class _Batch:
     """The state of one batch inside its transaction: what to answer, per sender."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: int, first: int) -> None:
+        """`now` for the quota, `first` when what it brings was first durable here."""
+        self.first = first
         self.stored_receipts: dict[int, None] = {}
         self.later: list[Later] = []
         self.acks: dict[str, list[_Answer]] = {}
         self.known: dict[str, _Answer] = {}
         self.channels: dict[str, Channel] = {}
         self.legs: dict[str, None] = {}
+        self.faults: list[aside.Fault] = []
+        self.quota = Day(now)
+
+    def copy(self) -> "_Batch":
+        twin = _Batch(0, self.first)
+        for name, held in vars(self).items():
+            if name != "first":
+                setattr(twin, name, held.copy())
+        twin.acks = {sender: list(answers) for sender, answers in self.acks.items()}
+        return twin
 
 
 def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) -> Received:
-    """Applies a verified batch and signs what it acknowledges. Every item is answered at least once."""
-    batch = _Batch()
+    """Applies a verified batch and signs what it acknowledges. Every item is answered at least once.
+
+    All at once; where something fails that is no refusal, once more with each item in a savepoint of its own.
+    """
+    tx.execute("SAVEPOINT batch")
+    try:
+        received = apply(tx, ctx, prepared)
+    except Exception as error:
+        if not aside.is_fault(error):
+            raise
+        tx.execute("ROLLBACK TO batch")
+        received = apply(tx, ctx, prepared, one_by_one=True)
+    tx.execute("RELEASE batch")
+    return received
+
+
+def apply(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    prepared: Sequence[Prepared],
+    *,
+    one_by_one: bool = False,
+    first: int | None = None,
+) -> Received:
+    """`receive` without its second try: what is no refusal is raised, or set aside when items go one by one.
+
+    `first`: when they were first durable here, if not now.
+    """
+    now = ctx.clock.now()
+    batch = _Batch(now, now if first is None else first)
     for item in prepared:
-        if isinstance(item, Turned):
-            _turn(tx, batch, item)
-        elif isinstance(item, Acknowledged):
-            batch.legs.update(dict.fromkeys(apply_receipt(tx, ctx, item.receipt, item.raw)))
+        if one_by_one:
+            batch = _carefully(tx, ctx, batch, item)
         else:
-            _arrive(tx, ctx, batch, item)
+            _take(tx, ctx, batch, item)
+    batch.quota.write(tx)
     signed = [
         _sign(tx, ctx, sender, acks[start : start + BATCH_ITEMS], batch.channels.get(sender, NOTHING_HELD))
         for sender, acks in batch.acks.items()
@@ -179,11 +238,71 @@ def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) 
     ]
     signed = [*stored, *signed]
     answer = DeliveryAnswer(receipts=[raw for _, _, raw in signed], later=batch.later)
-    return Received(answer, list(batch.legs), signed)
+    return Received(answer, list(batch.legs), signed, tuple(batch.faults))
 
 
-def _turn(tx: sqlite3.Connection, batch: _Batch, item: Turned) -> None:
+def apply_receipts(
+    tx: sqlite3.Connection, ctx: Context, receipts: Sequence[Acknowledged]
+) -> tuple[list[str], list[aside.Fault]]:
+    """Receipts that came as an answer: the legs they changed, and what was set aside. One spoils no other."""
+    now = ctx.clock.now()
+    batch = _Batch(now, now)
+    for item in receipts:
+        batch = _carefully(tx, ctx, batch, item)
+    return list(batch.legs), batch.faults
+
+
+def _take(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Prepared) -> None:
+    if isinstance(item, Turned):
+        _turn(tx, ctx, batch, item)
+    elif isinstance(item, Acknowledged):
+        batch.legs.update(dict.fromkeys(apply_receipt(tx, ctx, item.receipt, item.raw)))
+    else:
+        _arrive(tx, ctx, batch, item)
+
+
+def _carefully(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Prepared) -> _Batch:
+    """One item in a savepoint; the batch with it, or the batch as it was and the item set aside."""
+    before = batch.copy()
+    tx.execute("SAVEPOINT item")
+    try:
+        _take(tx, ctx, batch, item)
+    except Exception as error:
+        if not aside.is_fault(error) or isinstance(item, Turned):
+            raise
+        tx.execute("ROLLBACK TO item")
+        batch = before
+        if isinstance(item, Arrived):
+            _set_aside(tx, ctx, batch, item, aside.describe(error))
+        else:
+            _set_receipt_aside(tx, ctx, batch, item, aside.describe(error))
+    tx.execute("RELEASE item")
+    return batch
+
+
+def _set_aside(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived, what: str) -> None:
+    """It is durable here, so it is `stored`; above what one sender may have here it is not, and comes again."""
+    routing, mid = item.verified.routing, item.verified.mid
+    batch.faults.append(aside.Fault(routing.sender, mid, what))
+    if aside.keep(tx, ctx, aside.Kept(mid, routing.sender, routing.jti, item.e, item.s, None), what):
+        stored = _Answer(mid, routing.jti, routing.cm, "stored", ctx.clock.now(), None, None)
+        _acknowledge(batch, routing.sender, stored, item.verified.channel)
+    else:
+        batch.later.append(_later(item.i, "internal", mid, aside.AGAIN))
+
+
+def _set_receipt_aside(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Acknowledged, what: str) -> None:
+    """What it acknowledges is sent again, and acknowledged again: nothing is lost when there is no room for it."""
+    name, sender = digest(item.raw.encode()), item.receipt.sender
+    batch.faults.append(aside.Fault(sender, name, what))
+    aside.keep(tx, ctx, aside.Kept(name, sender, None, None, None, item.raw), what)
+
+
+def _turn(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Turned) -> None:
     """Under a revoked key only what was known before is answered, whatever its `iat` (PROTOCOL §2)."""
+    if item.fault is not None:
+        batch.faults.append(aside.Fault("?", "?", item.fault))
+        raise_alarm(tx, ctx.clock.now(), "set-aside", None, None, None)
     if item.code == "revoked-key" and item.mid is not None:
         known = tx.execute("SELECT receipt FROM inbox WHERE mid = ?", (item.mid,)).fetchone()
         if known is not None:
@@ -204,7 +323,7 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
     if known is not None:
         batch.stored_receipts[known[0]] = None
         return
-    now = ctx.clock.now()
+    now = batch.first
     before = _known_event(tx, batch, routing.sender, routing.jti)
     if before is not None:
         if before.cm == routing.cm:
@@ -215,6 +334,12 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
         return
     if item.flaw is not None and item.flaw not in REJECTABLE:
         batch.later.append(_later(item.i, item.flaw, mid, 0 if item.flaw in ("expired", "reseal") else PACE))
+        return
+    if not batch.quota.spend(tx, routing.sender, len(item.e) + len(item.s)):
+        batch.later.append(_later(item.i, "too-many", mid, batch.quota.after))
+        return
+    if item.fault is not None:
+        _set_aside(tx, ctx, batch, item, item.fault)
         return
     try:
         if item.flaw is not None or item.body is None or item.opened is None:

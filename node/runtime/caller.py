@@ -19,11 +19,12 @@ class Caller(NamedTuple):
 
 
 async def authenticate(call: Call, keyring: Keyring, *, net: str, aud: str, now: int) -> Caller:
-    """Checks the token before the body is read, then the body. Raises `unauthenticated`."""
+    """Checks the token before the body is read, then the body. Raises `unauthenticated`, `too-fast`."""
     given = call.headers.get("authorization", "")
     if not given.startswith(_SCHEME):
         raise ProtocolError("unauthenticated", field="authorization")
     token = check_token(given[len(_SCHEME) :], keyring, net=net, aud=aud, method=call.method, path=call.target, now=now)
+    call.admit(token.node)
     body = await call.body()
     check_body(token, body)
     return Caller(token.node, body)

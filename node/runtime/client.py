@@ -1,7 +1,7 @@
 """The guarded way out: calls to URLs we were told of, at addresses we have checked. No retries.
 
-The address that was checked is the address connected to (no second resolving). No redirects, no cookies;
-proxy and CA come from the configuration, never from the environment.
+The address that was checked is the address connected to (no second resolving), and it is looked at once more when its
+socket is made. No redirects, no cookies; proxy and CA come from the configuration, never from the environment.
 Every failure is a ProtocolError: outbound-refused, unreachable, too-large, or what the other side answered.
 """
 
@@ -107,6 +107,7 @@ class Outbound:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     resolver=_CheckedResolver(self._loopback_ok, self._proxy_host),
+                    socket_factory=self._socket,
                     ssl=True if self._ca_file is None else _trust(self._ca_file),
                     limit=64,
                     limit_per_host=16,
@@ -118,6 +119,16 @@ class Outbound:
                 trust_env=False,
             )
         return self._session
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """The last gate: whatever named it and whoever resolved it, no other address than an allowed one is called.
+
+        With a proxy every socket is the proxy's, which was configured.
+        """
+        family, kind, proto, _, where = address
+        if self._proxy is None and not may_connect(str(where[0]), self._loopback_ok):
+            raise ProtocolError("outbound-refused", field="address")
+        return socket.socket(family, kind, proto)
 
 
 class _CheckedResolver(AbstractResolver):

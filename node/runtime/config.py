@@ -19,7 +19,7 @@ from typing import Annotated, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from node.runtime.platform import readable_by_others
+from node.runtime.platform import mode_command, readable_by_others
 from protocol.errors import ProtocolError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -95,7 +95,8 @@ def load_config(path: Path, type_: type[C]) -> C:
             "config-invalid", field=".".join(field), expected=expected, got=_line(text, field)
         ) from error
     if "@" in (config.http.proxy or "") and readable_by_others(path):
-        raise ProtocolError("keys-exposed", field=path.name, expected="0600")  # the proxy's password stands in it
+        # the proxy's password stands in it
+        raise ProtocolError("keys-exposed", field=path.name, expected=mode_command(path))
     return _absolute(config, path.resolve().parent)
 
 
@@ -104,7 +105,7 @@ def load_secret(path: Path) -> str:
     if not path.exists():
         raise ProtocolError("config-missing", field=path.name)
     if readable_by_others(path):
-        raise ProtocolError("keys-exposed", field=path.name, expected="0600")
+        raise ProtocolError("keys-exposed", field=path.name, expected=mode_command(path))
     return path.read_text(encoding="utf-8").rstrip("\r\n")
 
 

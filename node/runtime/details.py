@@ -132,7 +132,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"certificate", "un certificato non riconosciuto"),
     (r"wrong-network", "un'altra rete"),
     # this machine
-    (r"0600", "leggibile solo dal proprietario (0600)"),
+    (r"run: (.+)", r"eseguire «\1»"),
     (r"a passphrase", "una frase segreta"),
     (r"https", "un indirizzo https"),
     (r"https://host/path", "un indirizzo https://nome/percorso"),

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 from node.runtime.lock import lock_owner
 from node.runtime.platform import network_filesystem, readable_by_others
 from node.runtime.ports import KeyEntry
+from node.runtime.premises import assert_private
 from node.runtime.store import MIB, Store
 from node.runtime.wording import say, what_happened, what_to_do
 from protocol.errors import ProtocolError
@@ -87,6 +88,16 @@ def disk_space(path: Path, free: Callable[[Path], int] = lambda path: shutil.dis
     return Check("disco", ask)
 
 
+def data_directory(path: Path) -> Check:
+    """Nobody else enters where the data lies."""
+
+    def ask() -> Finding:
+        assert_private(path)
+        return Finding("ok", say("La cartella dei dati è chiusa agli altri utenti."))
+
+    return Check("cartella", ask)
+
+
 def file_modes(paths: Sequence[Path]) -> Check:
     """Files with secrets or cases are their owner's only."""
 
@@ -154,7 +165,7 @@ def local_disk(path: Path) -> Check:
         if kind is None:
             return Finding("ok", say("I dati sono su un disco locale."))
         text = say("I dati sono su un disco di rete ({kind}).").format(kind=kind)
-        return Finding("warn", text, say("Spostarli su un disco di questo computer."))
+        return Finding("fail", text, what_to_do("store-on-network"))
 
     return Check("disco locale", ask)
 

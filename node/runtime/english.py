@@ -58,6 +58,8 @@ TEXTS: Final[dict[str, str]] = {
     "Raccogliere le firme mancanti.": "Collect the missing signatures.",
     "Regolare data e ora del computer, poi riprovare.": "Set date and time of this computer, then try again.",
     "Restringere i permessi: chmod 600 sul file indicato.": "Restrict the permissions: chmod 600 on the file named.",
+    "Restringere i permessi: chmod 700 sulla cartella indicata.":
+        "Restrict the permissions: chmod 700 on the directory named.",
     "Ridurre il contenuto e riprovare.": "Make the content smaller and try again.",
     "Ridurre le voci.": "Reduce the entries.",
     "Ripristinare dall'ultima copia.": "Restore from the last backup.",
@@ -104,6 +106,9 @@ TEXTS: Final[dict[str, str]] = {
         "PILOT NETWORK: the root is one person's, no guarantor has signed it.",
     "I dati sono su un disco di rete ({kind}).": "The data lie on a network disk ({kind}).",
     "I dati sono su un disco locale.": "The data lie on a local disk.",
+    "Spostare la cartella dei dati su un disco di questo computer, poi indicarla con --dir.":
+        "Move the data directory to a disk of this computer, then name it with --dir.",
+    "La cartella dei dati è chiusa agli altri utenti.": "The data directory is closed to other users.",
     "I file riservati sono leggibili solo da chi esegue il programma.":
         "Only who runs the program can read the secret files.",
     "In funzione (processo {pid}).": "Running (process {pid}).",
@@ -116,5 +121,4 @@ TEXTS: Final[dict[str, str]] = {
     "Nessuno ha risposto: l'ora non è confrontabile.": "Nobody answered: the time cannot be compared.",
     "Scarto dell'orologio: {seconds} s": "Clock offset: {seconds} s",
     "Spazio libero: {mib} MiB": "Free space: {mib} MiB",
-    "Spostarli su un disco di questo computer.": "Move them to a disk of this computer.",
 }  # fmt: skip

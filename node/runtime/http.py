@@ -1,23 +1,27 @@
 """The HTTP server of both programs: limits, problems, streaming. Knows routes, not what they do.
 
-What aiohttp lacks is here: a connection that sends no whole header in time is closed, a body has to come at a minimum
-rate, one address holds a limited number of connections, and a compressed body is refused before it is read.
+What aiohttp lacks is here: a connection that sends no whole header in time is closed, a body has to come and an answer
+has to be read at a minimum rate, a compressed body is refused before it is read, and where there are too many
+connections those that only wait make room. Who may hold how much is counted in node.runtime.guard.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections import Counter as Tally
+import time
 from collections.abc import AsyncIterator, Sequence
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Final
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
+from node.runtime.guard import Guard, ServerLimits, Visit
 from node.runtime.logs import event
 from node.runtime.metrics import Counter
+from node.runtime.platform import send_little_ahead
 from node.runtime.ports import Clock, Random
 from node.runtime.problem import PROBLEM_MEDIA, encode_problem
 from node.runtime.routes import Call, Reply, Route
@@ -26,25 +30,15 @@ from protocol.errors import ProtocolError
 __all__ = ["Listener", "ServerLimits", "create_server_app", "listen"]
 
 
-class ServerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds, bytes and counts, each with its reason."""
-
-    header_seconds: float = 10  # an idle or dripping connection (slowloris)
-    keepalive_seconds: float = 30  # an idle connection after an answer
-    body_grace_seconds: float = 10  # a body may stay behind the rate by this long
-    body_rate: int = 16 * 1024  # bytes per second; the slowest line we serve (PROTOCOL §3)
-    connections: int = 1000
-    connections_per_address: int = 64
-    in_flight: int = 256  # calls being answered, long polls apart; above it `busy`, so that an overload sheds
-    linger_seconds: float = 2  # after a refusal, for the rest of the body, so that the sender reads the answer
-    drain_seconds: float = 5  # at a stop, for the calls being answered
-
-
 # Errors that aiohttp itself raises, by status.
 _AIOHTTP_CODES: Final[dict[int, str]] = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 # After these the rest of a body is not worth reading.
-_CLOSING: Final = frozenset({"too-large", "too-slow", "content-encoding", "damaged", "bad-request"})
+_CLOSING: Final = frozenset({"too-large", "too-slow", "too-fast", "content-encoding", "damaged", "bad-request"})
+
+_AHEAD: Final = (
+    128 * 1024
+)  # bytes of an answer the system may hold unsent, so that slow readers are told from deaf ones
 
 _HEADERS: Final = {"Server": "raccordo", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -57,8 +51,8 @@ class _Service:
         self.dice = dice
         self.limits = limits
         self.requests = requests
-        self.in_flight = 0
-        self.connections: Tally[str] = Tally()
+        self.guard = Guard(limits, time.monotonic)
+        self.open: dict[_GuardedConnection, None] = {}
 
     def count(self, route: str, status: int) -> None:
         if self.requests is not None:
@@ -78,11 +72,34 @@ class _Service:
             response.force_close()
         return response
 
+    def plain(self, error: ProtocolError) -> bytes:
+        """The same as bytes, for a connection on which no call was ever read."""
+        body = encode_problem(error, self.clock.now())
+        headers = {**_HEADERS, "Content-Type": PROBLEM_MEDIA, "Content-Length": str(len(body)), "Connection": "close"}
+        if error.after is not None:
+            headers["Retry-After"] = str(error.after)
+        lines = [f"HTTP/1.1 {error.problem.status} {_reason(error.problem.status)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    def make_room(self) -> bool:
+        """End the connection that has waited longest without a call, of the address with most of them."""
+        idle = [one for one in self.open if one.waiting]
+        if not idle:
+            return False
+        tally = self.guard.connections
+        max(idle, key=lambda one: (tally[one.address], -one.since)).turn_away(ProtocolError("busy", after=5))
+        return True
+
     def internal(self, error: BaseException, route: str) -> web.Response:
         """The answer to a fault of ours: a reference that the log has too, and nothing else."""
         reference = self.dice.bytes(4).hex()
         event(logging.ERROR, "internal", exc=error, ref=reference, route=route)
         return self.problem(ProtocolError("internal", got=f"ref {reference}"))
+
+
+def _reason(status: int) -> str:
+    return HTTPStatus(status).phrase
 
 
 _SERVICE: Final = web.AppKey("service", _Service)
@@ -152,35 +169,144 @@ async def listen(app: web.Application, host: str, port: int) -> Listener:
 
 
 class _GuardedConnection(RequestHandler):
-    """One connection, refused when there are too many, closed when no whole header comes in time."""
+    """One connection, watched: refused when there are too many, ended when a header or a reader takes too long."""
 
-    __slots__ = ("_address", "_deadline", "_service")
+    __slots__ = ("_deadline", "_header_due", "_left", "_placed", "_service", "_wire", "_writing", "address", "since")
 
     def __init__(self, service: _Service, manager: web.Server, **settings: object) -> None:
         super().__init__(manager, **settings)  # type: ignore[arg-type]  # aiohttp's own keyword arguments
         self._service = service
-        self._address = ""
+        self._wire: asyncio.Transport | None = None  # aiohttp forgets it when it begins to close
         self._deadline: asyncio.TimerHandle | None = None
+        self._header_due = False
+        self._writing: asyncio.TimerHandle | None = None
+        self._left = 0
+        self._placed = False
+        self.address = "?"
+        self.since = self._loop.time()
+
+    @property
+    def waiting(self) -> bool:
+        """No call is under way, and none has come whole."""
+        return self._wire is not None and not self._force_close and not self._messages and self._at_rest()
+
+    def _at_rest(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+        if (connection := transport.get_extra_info("socket")) is not None:
+            send_little_ahead(connection, _AHEAD)
         peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if peer else "?"
-        tally, limits = self._service.connections, self._service.limits
-        tally[self._address] += 1
-        if tally[self._address] > limits.connections_per_address or tally.total() > limits.connections:
-            self.force_close()
-        else:
-            self._deadline = self._loop.call_later(limits.header_seconds, self._expire)
+        self.address = str(peer[0]) if peer else "?"
+        guard = self._service.guard
+        guard.connected += 1
+        self._service.open[self] = None
+        self._await_header()
+        try:
+            guard.connect(self.address)
+            self._placed = True
+        except ProtocolError as error:
+            self.turn_away(error)
+            return
+        if guard.full and not self._service.make_room():
+            self.turn_away(ProtocolError("busy", after=5))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages:
+            self._header_came()
+        elif data and not self._header_due and self._at_rest():
+            self._await_header()  # the first bytes of a further call
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        finally:
+            self._watch_reader()  # aiohttp closes now, which waits for ever for whoever does not read
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._header_came()
+        if self._writing is not None:
+            self._writing.cancel()
+        if self._wire is not None:
+            self._wire = None
+            del self._service.open[self]
+            self._service.guard.connected -= 1
+            if self._placed:
+                self._service.guard.disconnect(self.address)
+        super().connection_lost(exc)
+
+    def _await_header(self) -> None:
+        self.since = self._loop.time()
+        self._header_due = True
+        self._deadline = self._loop.call_later(self._service.limits.header_seconds, self._no_header)
+
+    def _header_came(self) -> None:
+        self.since = self._loop.time()
+        self._header_due = False
         if self._deadline is not None:
             self._deadline.cancel()
-        tally = self._service.connections
-        tally[self._address] -= 1
-        if tally[self._address] <= 0:
-            del tally[self._address]
-        super().connection_lost(exc)
+
+    def since_now(self) -> float:
+        """Seconds since the last whole header."""
+        return self._loop.time() - self.since
+
+    def _no_header(self) -> None:
+        if self._header_due:
+            self.turn_away(ProtocolError("too-slow", after=5))
+
+    def turn_away(self, error: ProtocolError) -> None:
+        """Say why, and end the connection; what still comes is thrown away until then, so that it can be read."""
+        wire, service = self._wire, self._service
+        if wire is None or self._force_close:
+            return
+        service.count("?", error.problem.status)
+        self._header_came()
+        self._force_close = True  # nothing that comes is parsed any more
+        if self._waiter is not None:
+            self._waiter.cancel()
+        wire.write(service.plain(error))
+        if service.guard.full:  # no time for goodbyes
+            self.force_close()
+            return
+        with contextlib.suppress(OSError, NotImplementedError):
+            wire.write_eof()
+        self._deadline = self._loop.call_later(service.limits.linger_seconds, wire.abort)
+
+    # -- who does not read what it asked for
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        if self._writing is not None and not self._force_close:
+            self._writing.cancel()
+            self._writing = None
+        super().resume_writing()
+
+    def force_close(self) -> None:
+        super().force_close()
+        self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        if self._writing is None and self._wire is not None and self._wire.get_write_buffer_size():
+            self._left = self._wire.get_write_buffer_size()
+            self._writing = self._loop.call_later(self._service.limits.write_seconds, self._still_reading)
+
+    def _still_reading(self) -> None:
+        self._writing = None
+        limits = self._service.limits
+        if self._wire is None:
+            return
+        left = self._wire.get_write_buffer_size()
+        if left and self._left - left < limits.body_rate * limits.write_seconds:
+            self._wire.abort()
+        elif left:
+            self._watch_reader()
 
     def handle_error(
         self,
@@ -196,10 +322,6 @@ class _GuardedConnection(RequestHandler):
             response = self._service.internal(exc, "?")
         response.force_close()
         return response
-
-    def _expire(self) -> None:
-        if self._request_count == 0:
-            self.force_close()
 
 
 @web.middleware
@@ -225,20 +347,27 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _endpoint(route: Route, service: _Service) -> Handler:
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        if route.waits:
-            return await _respond(request, await route.handler(_call(request, route, service.limits)), service)
-        if service.in_flight >= service.limits.in_flight:
-            raise ProtocolError("busy", after=1)
-        service.in_flight += 1
+        if _waited(request) > service.limits.wait_seconds:
+            raise ProtocolError("busy", after=2)
+        visit = Visit(service.guard, request.remote or "?", waits=route.waits)
         try:
-            return await _respond(request, await route.handler(_call(request, route, service.limits)), service)
+            reply = await route.handler(_call(request, route, service.limits, visit))
+            if not isinstance(reply.body, bytes):
+                visit.rest()  # it goes as fast as its reader takes it
+            return await _respond(request, reply, service)
         finally:
-            service.in_flight -= 1
+            visit.leave()
 
     return endpoint
 
 
-def _call(request: web.Request, route: Route, limits: ServerLimits) -> Call:
+def _waited(request: web.Request) -> float:
+    """Seconds since its header came: how far the loop is behind."""
+    connection = request.protocol
+    return connection.since_now() if isinstance(connection, _GuardedConnection) else 0
+
+
+def _call(request: web.Request, route: Route, limits: ServerLimits, visit: Visit) -> Call:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         name = name.lower()
@@ -253,19 +382,31 @@ def _call(request: web.Request, route: Route, limits: ServerLimits) -> Call:
         params=request.match_info,
         query=tuple(request.query.items()),
         remote=request.remote or "?",
-        read=lambda: _read_body(request, route.max_body, limits),
+        read=lambda: _read_body(request, route.max_body, limits, visit),
+        admit=visit.admit,
     )
 
 
-async def _read_body(request: web.Request, max_body: int, limits: ServerLimits) -> bytes:
+async def _read_body(request: web.Request, max_body: int, limits: ServerLimits, visit: Visit) -> bytes:
+    """The whole body. While it comes it is no load: slow senders leave the places of calls to the others."""
     if (request.content_length or 0) > max_body:
         raise ProtocolError("too-large", expected=f"≤ {max_body}")
+    if not request.body_exists:
+        return b""
+    counted = visit.rest()
+    body = await _receive(request, max_body, limits, visit)
+    if counted:
+        visit.work()
+    return body
+
+
+async def _receive(request: web.Request, max_body: int, limits: ServerLimits, visit: Visit) -> bytes:
     loop = asyncio.get_running_loop()
-    began, received = loop.time(), 0
+    due = loop.time() + limits.body_grace_seconds
+    received = 0
     chunks: list[bytes] = []
     try:
         while True:
-            due = began + limits.body_grace_seconds + received / limits.body_rate
             async with asyncio.timeout_at(due):
                 chunk = await request.content.readany()
             if not chunk:
@@ -273,9 +414,12 @@ async def _read_body(request: web.Request, max_body: int, limits: ServerLimits) 
             received += len(chunk)
             if received > max_body:
                 raise ProtocolError("too-large", expected=f"≤ {max_body}")
+            visit.take(len(chunk))
             chunks.append(chunk)
+            # what came fast buys no long pause later: the lead is never more than the grace
+            due = min(due + len(chunk) / limits.body_rate, loop.time() + limits.body_grace_seconds)
     except TimeoutError as error:
-        raise ProtocolError("too-slow", expected=f"{limits.body_rate} B/s") from error
+        raise ProtocolError("too-slow", expected=f"{limits.body_rate} B/s", after=5) from error
     except web.RequestPayloadError as error:
         raise ProtocolError("damaged") from error
 

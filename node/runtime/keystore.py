@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import msgspec
 
-from node.runtime.platform import make_private_dir, readable_by_others, replace_private
+from node.runtime.platform import make_private_dir, mode_command, readable_by_others, replace_private
 from node.runtime.ports import KeyEntry, KeyState, KeyUse, Random
 from node.runtime.ports import Keystore as KeystorePort
 from protocol.errors import ProtocolError
@@ -142,7 +142,7 @@ class Keystore(MemoryKeystore):
         if not path.exists():
             raise ProtocolError("keys-missing", field=path.name)
         if readable_by_others(path):
-            raise ProtocolError("keys-exposed", field=path.name, expected="0600")
+            raise ProtocolError("keys-exposed", field=path.name, expected=mode_command(path))
         try:
             file = msgspec.json.decode(path.read_bytes(), type=_File)
             ring = _unseal(file.sealed, passphrase) if file.sealed is not None else file.ring

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from node.runtime.platform import readable_by_others, replace_private
+from node.runtime.platform import mode_command, readable_by_others, replace_private
 from node.runtime.ports import Random
 from node.runtime.problem import decode_problem
 from node.runtime.routes import Call, Reply, Route
@@ -58,7 +58,7 @@ def announced(data_dir: Path) -> Announcement:
     path = _file(data_dir)
     try:
         if readable_by_others(path):
-            raise ProtocolError("keys-exposed", field=path.name, expected="0600")
+            raise ProtocolError("keys-exposed", field=path.name, expected=mode_command(path))
         return msgspec.json.decode(path.read_bytes(), type=Announcement)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise ProtocolError("not-running") from error

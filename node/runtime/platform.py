@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -15,9 +16,15 @@ PRIVATE_FILE = 0o600
 PRIVATE_DIR = 0o700
 _LOCKED_BYTE = 1 << 30  # Windows locks are mandatory: lock a byte far behind the process id, which others read
 
-_NETWORK_FILESYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"}
-)
+# Filesystems whose disk is another computer's, as Linux names them. Also those through which a virtual machine or a
+# container reaches its host: their locks reach as far, and no further.
+_NETWORK_FILESYSTEMS = frozenset({
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "coda", "ceph", "glusterfs", "lustre", "beegfs",
+    "gpfs", "orangefs", "pvfs2", "davfs", "webdav", "vboxsf", "vmhgfs", "prl_fs",
+    "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.gvfsd-fuse",
+    "fuse.davfs2", "fuse.smbnetfs", "fuse.vmhgfs-fuse", "fuse.grpcfuse", "fuse.osxfs",
+})  # fmt: skip
+_DRIVE_REMOTE = 4  # GetDriveTypeW
 
 
 def try_lock(descriptor: int) -> bool:
@@ -44,9 +51,20 @@ def restrict(path: Path) -> None:
         path.chmod(PRIVATE_FILE)
 
 
+def restrict_dir(path: Path) -> None:
+    """Let only its owner enter a directory. Windows: nothing, as above."""
+    if sys.platform != "win32":
+        path.chmod(PRIVATE_DIR)
+
+
 def readable_by_others(path: Path) -> bool:
-    """True when group or others can read or write the file (POSIX)."""
+    """True when group or others can read or write the file, or enter the directory (POSIX)."""
     return sys.platform != "win32" and bool(path.stat().st_mode & 0o077)
+
+
+def mode_command(path: Path) -> str:
+    """What to type so that a file, or a directory, is its owner's only."""
+    return f"run: chmod {PRIVATE_DIR if path.is_dir() else PRIVATE_FILE:o} {shlex.quote(str(path))}"
 
 
 def sync_file(path: Path) -> None:
@@ -93,19 +111,40 @@ def replace_private(path: Path, content: bytes) -> None:
 
 
 def network_filesystem(path: Path) -> str | None:
-    """The kind of network filesystem `path` lies on (locks and WAL are not safe there), or None. Linux only."""
+    """The kind of network filesystem `path` lies on, or None. Elsewhere than on Linux and Windows: None, not known."""
+    if sys.platform == "win32":
+        import ctypes
+
+        anchor = str(path.absolute().anchor)
+        remote = anchor.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(anchor) == _DRIVE_REMOTE
+        return "smb" if remote else None
     try:
         mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     target = str(path.resolve())
     best, kind = "", None
-    for fields in (line.split() for line in mounts):
-        point = fields[1].replace("\\040", " ")
+    for fields in (line.split() for line in mounts if line.count(" ") >= 2):
+        point = _unescaped(fields[1])
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, fields[2]
     return kind if kind in _NETWORK_FILESYSTEMS else None
+
+
+def _unescaped(point: str) -> str:
+    """The mount table writes a blank as \\040, a tab, a line end and a backslash alike."""
+    for octal in ("040", "011", "012", "134"):
+        point = point.replace("\\" + octal, chr(int(octal, 8)))
+    return point
+
+
+def send_little_ahead(connection: socket.socket, count: int) -> None:
+    """Let the system take at most `count` unsent bytes, so that we see a slow reader read. Where it knows how."""
+    option: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, option, count)
 
 
 def notify_supervisor(state: str) -> None:

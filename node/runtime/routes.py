@@ -18,7 +18,7 @@ JSON: Final = "application/json"
 class Call:
     """One request. Header names are lower-case; `target` is path and query exactly as sent (signed tokens name it)."""
 
-    __slots__ = ("_read", "headers", "method", "params", "path", "query", "remote", "target")
+    __slots__ = ("_read", "admit", "headers", "method", "params", "path", "query", "remote", "target")
 
     def __init__(
         self,
@@ -31,7 +31,9 @@ class Call:
         query: Sequence[tuple[str, str]],
         remote: str,
         read: Callable[[], Awaitable[bytes]],
+        admit: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`admit(member)` is told who calls, once proved; it raises `too-fast` when that member has its share."""
         self.method = method
         self.target = target
         self.path = path
@@ -40,6 +42,7 @@ class Call:
         self.query = query
         self.remote = remote
         self._read = read
+        self.admit = admit
 
     async def body(self) -> bytes:
         """The whole body, read now: whoever checks the headers first refuses before it travels.

@@ -22,6 +22,7 @@ from node.runtime.lock import StoreLock
 from node.runtime.migrations import Migration, migrate, script
 from node.runtime.platform import create_private, make_private_dir, restrict, sync_dir, sync_file
 from node.runtime.ports import Store as StorePort
+from node.runtime.premises import assert_local
 from protocol.errors import ProtocolError
 
 __all__ = ["Migration", "Outcome", "Store", "script"]
@@ -120,8 +121,9 @@ class Store:
         """Own the store at `path`, made when absent (unless `create` is False), its schema brought up to date.
 
         Raises ProtocolError: store-busy (somebody owns it), store-damaged, store-settings, store-newer, disk-full,
-        config-missing (absent and not to be made).
+        store-on-network, config-missing (absent and not to be made).
         """
+        assert_local(path)
         make_private_dir(path.parent)
         lock = _named(lambda: StoreLock(path.with_name(path.name + ".lock")))
         try:
@@ -349,6 +351,11 @@ def _name(error: sqlite3.Error) -> str:
     """The problem code of an SQLite error; `internal` when it concerns only the command that raised it."""
     code = getattr(error, "sqlite_errorcode", 0)
     return "disk-full" if code in _NO_ROOM else _GROUP_ENDS.get(code & 0xFF, "internal")
+
+
+def ends_the_group(error: sqlite3.Error) -> bool:
+    """True for what concerns the store (full, damaged, busy …), False for what concerns the command that raised it."""
+    return _name(error) != "internal"
 
 
 def _refuse_all(commands: Sequence[Command[T]], code: str) -> list[Outcome[T]]:

@@ -167,6 +167,73 @@ async def test_a_name_is_judged_by_what_it_resolves_to(monkeypatch):
     await client.close()
 
 
+class Calls:
+    """Where sockets were really sent, instead of the network; nothing answers."""
+
+    def __init__(self, monkeypatch):
+        self.to = []
+
+        async def sock_connect(loop, sock, address):
+            self.to.append(address[0])
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", sock_connect, raising=False)
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", sock_connect)
+
+
+def answering(monkeypatch, *answers):
+    """A resolver that gives one answer (a list of addresses) after the other; how often it was asked."""
+    asked = []
+
+    def getaddrinfo(host, port, *args, **kwargs):
+        given = answers[min(len(asked), len(answers) - 1)]
+        asked.append(host)
+        kinds = {True: socket.AF_INET6, False: socket.AF_INET}
+        return [(kinds[":" in a], socket.SOCK_STREAM, 6, "", (a, port, 0, 0)[: 4 if ":" in a else 2]) for a in given]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+async def test_a_name_that_changes_its_address_after_the_check_reaches_only_the_checked_one(monkeypatch):
+    """DNS rebinding: public when asked first, this computer when asked again."""
+    calls, asked = Calls(monkeypatch), answering(monkeypatch, ["8.8.8.8"], ["127.0.0.1"])
+    client = Outbound(everything)
+    assert await code(client.request("GET", "https://nodo.example.org/")) == "unreachable"
+    assert (calls.to, len(asked)) == (["8.8.8.8"], 1)
+    await client.close()
+    client = Outbound(everything)  # asked anew, its new answer is judged as if it were the first
+    assert await code(client.request("GET", "https://nodo.example.org/")) == "outbound-refused"
+    assert (calls.to, len(asked)) == (["8.8.8.8"], 2)
+    await client.close()
+
+
+async def test_of_a_mixed_answer_only_public_addresses_are_called(monkeypatch):
+    hidden = ["127.0.0.1", "10.0.0.5", "100.64.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.5", "64:ff9b::7f00:1",
+              "2002:7f00:1::", "fec0::1", "ff02::1", "::127.0.0.1", "192.88.99.1", "224.0.0.1"]  # fmt: skip
+    calls = Calls(monkeypatch)
+    answering(monkeypatch, [*hidden, "8.8.8.8", "2606:4700::1111"])
+    client = Outbound(everything)
+    assert await code(client.request("GET", "https://nodo.example.org/")) == "unreachable"
+    assert sorted(calls.to) == ["2606:4700::1111", "8.8.8.8"]
+    await client.close()
+
+
+async def test_no_socket_is_made_for_another_address_whoever_resolved_it(monkeypatch):
+    """As if the check of names had been forgotten: the socket refuses by itself."""
+    from node.runtime import client as module
+
+    async def careless(self, host, port=0, family=socket.AF_UNSPEC):
+        return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": socket.AF_INET, "proto": 6, "flags": 0}]
+
+    monkeypatch.setattr(module._CheckedResolver, "resolve", careless)
+    calls = Calls(monkeypatch)
+    client = Outbound(everything)
+    assert await code(client.request("GET", "https://nodo.example.org/")) == "outbound-refused"
+    assert calls.to == []
+    await client.close()
+
+
 async def test_a_url_nobody_told_us_of_is_refused():
     client = Outbound(within(["http://127.0.0.1:1"]), loopback_ok=True)
     assert await code(client.request("GET", "http://127.0.0.1:2/")) == "outbound-refused"

@@ -13,7 +13,7 @@ from node.runtime import doctor, english, logs, terminal, wording
 from node.runtime.dice import SeededDice
 from node.runtime.keystore import MemoryKeystore
 from node.runtime.metrics import Counter, Gauge, render
-from node.runtime.platform import network_filesystem, notify_supervisor
+from node.runtime.platform import notify_supervisor
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 
@@ -203,16 +203,6 @@ def test_doctor_misses_keys():
     assert grades(doctor.keys_present(keystore.entries)) == ["fail"]
     keystore.add_sealing(b"b" * 32, "l", 0)
     assert grades(doctor.keys_present(keystore.entries)) == ["ok"]
-
-
-def test_a_network_filesystem_is_recognised(monkeypatch):
-    mounts = (
-        "/dev/vda / ext4 rw 0 0\nnas:/x /srv/dati\\040rete nfs4 rw 0 0\ntmpfs /srv/dati\\040rete/tmp tmpfs rw 0 0\n"
-    )
-    monkeypatch.setattr(Path, "read_text", lambda self, **_: mounts)
-    assert network_filesystem(Path("/srv/dati rete/nodo")) == "nfs4"
-    assert network_filesystem(Path("/srv/dati rete/tmp/a")) is None
-    assert network_filesystem(Path("/srv/dati retex")) is None
 
 
 # -- logs, metrics, supervisor
