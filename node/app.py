@@ -27,6 +27,7 @@ from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
@@ -173,6 +174,7 @@ class App:
             Route("POST", paths.INBOX, self._inbox, max_body=BATCH_BYTES),
             Route("GET", paths.MEMBERS, self._serve_members),
             Route("GET", paths.ROOTS, self._serve_roots),
+            Route("GET", paths.MAP_PROOF_ROUTE, self._serve_proof),
         ]
         if self.config.relay:
             self.mailbox = MailboxService(
@@ -202,6 +204,16 @@ class App:
         after = call.whole("after", 0)
         raws = await self.readers.read(lambda db: trust.raw_roots(db, after))
         return json_reply({"roots": [raw.decode() for raw in raws]})
+
+    async def _serve_proof(self, call: Call) -> Reply:
+        """As the registry does, from our own copy of the log."""
+        ctx = self.body.ctx
+        node, id_, vis = proving.proof_of(call)
+        if member := "authorization" in call.headers:
+            caller = await authenticate(call, ctx.membership, net=ctx.net, aud=ctx.me, now=self.body.clock.now())
+            ctx.membership.active(caller.node)
+        root = ctx.membership.root
+        return Reply(body=await self.readers.read(lambda db: proving.prove(db, root, node, id_, vis, member=member)))
 
     # -- commands
 
