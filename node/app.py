@@ -106,7 +106,10 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = _Handlers(self._command, {"join": self._join, "sync": self._sync, "take-back": self._take_back})
+        commands = _Handlers(
+            self._command,
+            {"join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof},
+        )
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
@@ -264,6 +267,10 @@ class App:
         certain = await self.courier.take_back(leg)
         self.courier.wake()
         return msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
+
+    async def _fetch_proof(self, payload: bytes) -> bytes:
+        """As `proof`, but made by the board."""
+        return await self.follower.proof(decode_as(ask.Prove, payload))
 
     # -- loops
 

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Final
 
 from node import enrolment
+from node import requests as ask
 from node.body import Body
 from node.courier import Courier
 from node.exchange.outbox import raise_alarm
@@ -62,6 +63,14 @@ class Follower:
         """One look without waiting: used by `sync`."""
         if self._body.ctx.joined:
             await self._follow(wait=0)
+
+    async def proof(self, request: ask.Prove) -> bytes:
+        """The board's own proof of an entry of our map, whatever it is worth. Raises not-found, unreachable…"""
+        from node.proof_commands import named  # what finds entries is loaded when somebody asks
+
+        node, id_ = await self._readers.read(lambda db: named(db, request))
+        query = f"?vis={request.vis}" if request.vis else ""
+        return await self._get(paths.map_proof(node, id_) + query)
 
     async def _follow(self, wait: int) -> bool:
         """True when something is still lacking: it could not be had now."""

@@ -1,0 +1,164 @@
+"""verify, heads: what the command line says of proofs. Shows, decides nothing; the rules are in protocol."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from node import requests as ask
+from node.cli_cases import clock
+from node.cli_kit import InFile, ItalianCommand, OneOf, OutFile, Session, expecting, pass_session
+from node.runtime import terminal
+from protocol.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from protocol.proofs import Proved
+
+_FILE_MAX: Final = 64 * 1024 * 1024
+_ID_LENGTH: Final = 36
+
+
+@click.command(
+    "verify", cls=ItalianCommand, short_help="Verifica chi ha firmato una voce della mappa, anche senza rete."
+)
+@click.argument("file", metavar="[FILE]", required=False, type=InFile())
+@click.option("--service", metavar="VOCE", help="La voce della mappa; con FILE, quella di cui dev'essere la prova.")
+@click.option("--node", metavar="ENTE", help="Ente che la pubblica (nome tecnico).")
+@click.option("--net", metavar="RETE", help="Identificativo della rete, come sta nel protocollo d'intesa.")
+@click.option("--vis", type=OneOf("public", "network"), help="Parte pubblica o parte di rete della voce.")
+@click.option("--board", is_flag=True, help="Con --service: la prova fatta dalla bacheca invece che da questa copia.")
+@click.option("--out", type=OutFile(), help="Con --service: conserva la prova in un file, da dare ad altri.")
+@pass_session
+def verify(
+    session: Session, file: Path | None, service: str | None, node: str | None, net: str | None, vis: str | None,
+    board: bool, out: Path | None,
+) -> None:  # fmt: skip
+    """Verifica una prova ricevuta (FILE), o fa e verifica quella di una voce (--service). Esce con 1 se non regge.
+
+    Per FILE non serve né la rete né il programma in funzione: basta l'identificativo della rete, che è stampato nel
+    protocollo d'intesa (--net); senza --net vale quello della rete di questo computer.
+    """
+    if file is not None and (board or out or vis):
+        raise click.UsageError("--board, --out e --vis valgono con --service, senza FILE.")
+    if file is None and service is None:
+        raise click.UsageError("Serve il file di una prova, o --service con il codice di una voce.")
+    wanted = service.strip().lower() if service else ""
+    if file is not None:
+        raw = _read(file)
+    else:
+        asked = ask.Prove(id=wanted, node=node, vis=vis)  # type: ignore[arg-type]  # OneOf checked
+        raw = session.call("fetch-proof" if board else "proof", asked)
+    from protocol.proofs import verify_proof
+    from protocol.suite import S1
+
+    whole = wanted if len(wanted) == _ID_LENGTH else None
+    with expecting("la prova di una voce", file or Path()):
+        proved = verify_proof(raw, net=net or _own_net(session), suite=S1, node=node, id_=whole)
+    if not proved.service.id.startswith(wanted):
+        raise ProtocolError("wrong-entry", field="id")
+    if out is not None:
+        out.write_bytes(raw)
+    _show(session, proved)
+
+
+def _read(file: Path) -> bytes:
+    if file.stat().st_size > _FILE_MAX:
+        raise ProtocolError("wrong-file", field=file.name, expected="la prova di una voce")
+    return file.read_bytes()
+
+
+def _own_net(session: Session) -> str:
+    """From the store as it lies, whoever has it open: nothing else is read, so no lock is taken."""
+    from node.engine import store_path
+    from node.runtime.store import open_reader
+
+    db = store_path(session.data_dir)
+    if not db.exists():
+        raise click.UsageError("Serve --net: in questa cartella non c'è un'installazione che conosca la rete.")
+    reader = open_reader(db)
+    try:
+        row = reader.execute("SELECT value FROM setting WHERE name = 'net'").fetchone()
+    finally:
+        reader.close()
+    if row is None:
+        raise click.UsageError("Serve --net: questo ente non è ancora in una rete.")
+    return str(row[0])
+
+
+def _show(session: Session, proved: "Proved") -> None:
+    from node.runtime.clock import SystemClock
+
+    fresh = proved.fresh(SystemClock().now())
+    if session.json:
+        terminal.show_json(_plain(proved, fresh))
+    else:
+        terminal.show(terminal.narrow("\n".join(_lines(proved, fresh))))
+
+
+def _plain(proved: "Proved", fresh: bool) -> dict[str, object]:
+    member, publication = proved.member, proved.publication
+    return {
+        "ok": True,
+        "id": proved.service.id,
+        "name": proved.service.name,
+        "node": member.node,
+        "member": member.name,
+        "ptype": member.ptype,
+        "vis": publication.vis,
+        "rev": publication.rev,
+        "at": publication.at,
+        "exp": publication.exp,
+        "key": {"kid": proved.key.kid, "n": proved.key.n, "how": proved.key.how, "since": proved.key.since},
+        "admitted_by": list(proved.admitted_by),
+        "admission": {"seq": member.admission.seq, "at": member.admission.iat},
+        "net": proved.root.net,
+        "network": proved.root.root.name,
+        "pilot": proved.root.pilot,
+        "root": proved.root.root.n,
+        "members": {"version": proved.members_version, "from": proved.members_from, "until": proved.members_until},
+        "log": {"seq": proved.seq, "size": proved.size},
+        "fresh": fresh,
+    }
+
+
+_HOW: Final = {
+    "first": "la chiave con cui è stato ammesso",
+    "rotation": "una chiave cambiata alla scadenza",
+    "compromise": "una chiave cambiata perché quella prima non era più sicura",
+    "recovery": "una chiave rifatta dopo una perdita",
+}
+
+
+def _lines(proved: "Proved", fresh: bool) -> list[str]:
+    member, publication, root = proved.member, proved.publication, proved.root.root
+    guarantors = ", ".join(proved.admitted_by) or "garanti di prima, confermati da quelli di oggi"
+    part = "" if publication.vis == "public" else " (parte riservata agli enti della rete)"
+    lines = [
+        terminal.headed("La voce è autentica", f" – {proved.service.name}{part}"),
+        *_pair(
+            "Firmata da",
+            f"{member.name} ({member.node}), il {clock(publication.at)}, pubblicazione n. {publication.rev}",
+        ),
+        *_pair("Con", f"{_HOW[proved.key.how]}, la n. {proved.key.n}, del {clock(proved.key.since)}"),
+        *_pair("L'ente è ammesso da", f"{guarantors}, il {clock(member.admission.iat)}"),
+        *_pair(
+            "Ed è attivo", f"nell'elenco degli aderenti n. {proved.members_version}, del {clock(proved.members_from)}"
+        ),
+        *_pair("Rete", f"{root.name}{' – RETE PILOTA' if root.pilot else ''}, radice n. {root.n} dei garanti"),
+        *_pair("Nel registro", f"riga {proved.seq + 1} di {proved.size}; nessuna riga dopo la toglie o la cambia"),
+    ]
+    if not fresh:
+        old = f"la prova dice com'era fino al {clock(proved.members_until)}: per sapere com'è oggi chiederne una nuova."
+        lines.append(
+            terminal.tone(terminal.wrap(f"Attenzione: {old}", before="   ", after="     "), "warn", sys.stdout)
+        )
+    lines.append(terminal.tone(f"   {member.node} {proved.service.id}", "dim", sys.stdout))
+    return lines
+
+
+def _pair(label: str, value: str) -> list[str]:
+    return [terminal.wrap(f"{label}: {value}", before="   ", after="     ")]
+
+
+COMMANDS: Final = (verify,)
