@@ -320,6 +320,8 @@ class App:
                     if self.mailbox is not None:
                         await self.writer.submit(lambda tx: box.expire(tx, self.body.clock.now()))
                     await self._note_clock()
+                    if await self.writer.submit(self.body.exchange.heads):
+                        self.courier.wake()
             except ProtocolError as problem:
                 event(logging.WARNING, "tick", code=problem.code)
             await asyncio.sleep(TICK)

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import Struct
 
 from node import requests as ask
 from node.cli_cases import clock
 from node.cli_kit import InFile, ItalianCommand, OneOf, OutFile, Session, expecting, pass_session
 from node.runtime import terminal
+from node.runtime.wording import what_happened
 from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -161,4 +163,101 @@ def _pair(label: str, value: str) -> list[str]:
     return [terminal.wrap(f"{label}: {value}", before="   ", after="     ")]
 
 
-COMMANDS: Final = (verify,)
+# -- heads
+
+
+class _PeerHead(Struct):
+    node: str
+    at: int
+    size: int | None
+    verdict: str | None
+
+
+class _KeptPair(Struct):
+    at: int
+    code: str
+    source: str | None
+    held_size: int
+    shown_size: int
+    provable: bool
+
+
+class _Heads(Struct):
+    size: int
+    peers: list[_PeerHead]
+    pairs: list[_KeptPair]
+
+
+_VERDICTS: Final = {
+    "same": "la stessa storia",
+    "ahead": "più avanti di noi: si confronterà appena ci arriviamo",
+    "unverified": "firma non riconosciuta",
+    "conflict": "UN'ALTRA STORIA",
+    None: "da confrontare",
+}
+
+
+@click.command("heads", cls=ItalianCommand, short_help="Se la bacheca racconta a tutti la stessa storia.")
+@click.option("--export", "export", type=OutFile(), help="Scrive in un file le prove che la bacheca si è contraddetta.")
+@click.option("--check", "check", metavar="FILE", type=InFile(), help="Controlla le prove esportate da un altro ente.")
+@click.option("--net", metavar="RETE", help="Con --check: identificativo della rete; se manca, la nostra.")
+@pass_session
+def heads(session: Session, export: Path | None, check: Path | None, net: str | None) -> None:
+    """Fin dove conosciamo il registro della bacheca, che cosa ne mostrano gli altri enti, le contraddizioni conservate.
+
+    Due firme della bacheca che si contraddicono provano che ha mostrato storie diverse a enti diversi: si conservano
+    per sempre, e chiunque può controllarle da sé con --check.
+    """
+    if check is not None:
+        _check(session, check, net or _own_net(session))
+        return
+    if export is not None:
+        export.write_bytes(session.call("heads-evidence", ask.Nothing()))
+        session.tell(f"Prove scritte in {export}: si controllano con «heads --check».")
+    session.show(session.call("heads", ask.Nothing()), _Heads, _heads)
+
+
+def _check(session: Session, file: Path, net: str) -> None:
+    from protocol.heads import check_evidence
+    from protocol.suite import S1
+
+    with expecting("le prove scritte da «heads --export»", file):
+        found = check_evidence(_read(file), net=net, suite=S1)
+    sizes = [{"held": one.held.size, "shown": one.shown.size} for one in found.found]
+    if session.json:
+        terminal.show_json({"ok": True, "net": net, "network": found.root.root.name, "pairs": sizes})
+        return
+    lines = [
+        terminal.headed("La bacheca si è contraddetta", f" – {found.root.root.name}"),
+        *(
+            f"   una storia di {one.held.size} righe e un'altra di {one.shown.size}, tutte e due firmate da lei"
+            for one in found.found
+        ),
+        "   Avvisare i garanti della rete.",
+    ]
+    terminal.show(terminal.narrow("\n".join(lines)))
+
+
+def _heads(found: _Heads) -> str:
+    lines = [f"Conosciamo il registro della bacheca fino alla riga {found.size}."]
+    if found.peers:
+        rows = [
+            (one.node, clock(one.at), "" if one.size is None else str(one.size), _VERDICTS.get(one.verdict, ""))
+            for one in found.peers
+        ]
+        lines.append(terminal.table(("Ente", "Mostrata il", "Righe", "Confronto"), rows).rstrip("\n"))
+    else:
+        lines.append("Nessun altro ente ci ha ancora mostrato la sua.")
+    lines += [terminal.tone(_kept(one), "fail", sys.stdout) for one in found.pairs]
+    return "\n".join([*lines, *([] if found.pairs else ["Nessuna contraddizione."])])
+
+
+def _kept(one: _KeptPair) -> str:
+    who = f"{one.source} ha visto" if one.source else "la bacheca ha mostrato"
+    proof = "" if one.provable else " (conservate, ma da sole non bastano a convincere altri)"
+    seen = f"{clock(one.at)}: {who} {one.shown_size} righe, noi {one.held_size}."
+    text = f"{seen} {what_happened(one.code)} Le due firme sono conservate{proof}."
+    return terminal.wrap(text, after="   ")
+
+
+COMMANDS: Final = (verify, heads)

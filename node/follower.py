@@ -11,7 +11,7 @@ from node import requests as ask
 from node.body import Body
 from node.courier import Courier
 from node.exchange.outbox import raise_alarm
-from node.map import follow
+from node.map import follow, heads
 from node.runtime.client import Outbound
 from node.runtime.logs import event
 from node.runtime.waiting import woken
@@ -140,5 +140,9 @@ class Follower:
     async def _conflict(self, conflict: follow.HeadConflictError) -> None:
         now = self._body.clock.now()
         event(logging.ERROR, "log-conflict", code=conflict.code)
-        await self._writer.submit(lambda tx: follow.keep_proof(tx, conflict, now))
-        await self._writer.submit(lambda tx: raise_alarm(tx, now, conflict.code, None, None, None))
+
+        def keep(tx: sqlite3.Connection) -> None:
+            keys = heads.log_keys(tx, self._body.ctx.net, self._body.suite)
+            raise_alarm(tx, now, heads.keep_conflict(tx, conflict, keys, now), None, None, None)
+
+        await self._writer.submit(keep)

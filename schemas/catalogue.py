@@ -148,10 +148,10 @@ class HeadPair(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `path` is the RFC 9162 consistency proof from (size of `shown`, `root`) to `held`, empty when the sizes are equal.
     """
 
-    held: str
-    shown: str
+    held: Annotated[str, Meta(max_length=2000)]
+    shown: Annotated[str, Meta(max_length=2000)]
     root: Hash
-    path: list[Hash]
+    path: Annotated[list[Hash], Meta(max_length=64)]
 
 
 class HeadEvidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
