@@ -46,17 +46,21 @@ def verify(
     if file is None and service is None:
         raise click.UsageError("Serve il file di una prova, o --service con il codice di una voce.")
     wanted = service.strip().lower() if service else ""
-    if file is not None:
-        raw = _read(file)
-    else:
-        asked = ask.Prove(id=wanted, node=node, vis=vis)  # type: ignore[arg-type]  # OneOf checked
-        raw = session.call("fetch-proof" if board else "proof", asked)
     from protocol.proofs import verify_proof
     from protocol.suite import S1
 
-    whole = wanted if len(wanted) == _ID_LENGTH else None
-    with expecting("la prova di una voce", file or Path()):
-        proved = verify_proof(raw, net=net or _own_net(session), suite=S1, node=node, id_=whole)
+    def check(raw: bytes) -> "Proved":
+        whole = wanted if len(wanted) == _ID_LENGTH else None
+        return verify_proof(raw, net=net or _own_net(session), suite=S1, node=node, id_=whole)
+
+    if file is None:
+        asked = ask.Prove(id=wanted, node=node, vis=vis)  # type: ignore[arg-type]  # OneOf checked
+        raw = session.call("fetch-proof" if board else "proof", asked)
+        proved = check(raw)
+    else:
+        with expecting("la prova di una voce", file):
+            raw = _read(file)
+            proved = check(raw)
     if not proved.service.id.startswith(wanted):
         raise ProtocolError("wrong-entry", field="id")
     if out is not None:
@@ -66,7 +70,7 @@ def verify(
 
 def _read(file: Path) -> bytes:
     if file.stat().st_size > _FILE_MAX:
-        raise ProtocolError("wrong-file", field=file.name, expected="la prova di una voce")
+        raise ProtocolError("too-large", field=file.name)
     return file.read_bytes()
 
 

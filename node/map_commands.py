@@ -186,7 +186,8 @@ def find_entry(db: sqlite3.Connection, request: ask.ShowService) -> Entry:
     ).fetchall()
     entry = SqliteMap(db).entry(rows[0][1], rows[0][0]) if len(rows) == 1 else None
     if entry is None:
-        raise ProtocolError("not-found", field="service", got=f"{len(rows)} found")
+        # one that is there and not shown is its suspended member's
+        raise ProtocolError("not-found", field="service", got=f"{len(rows) if len(rows) > 1 else 0} found")
     return entry
 
 

@@ -41,7 +41,7 @@ def feed(node: Node, world: World) -> None:
 
     def learn(tx, body):
         set_setting(tx, "net", world.net)
-        trust.keep(tx, trust.Trust(members.root, members), NOON, roots=roots)
+        trust.keep(tx, trust.Trust(members.root, members), NOON, roots=roots[len(trust.raw_roots(tx)) :])
         while True:
             ours = follow.held(tx)
             raw = msgspec.json.encode(world.read(lambda db, at=ours.edge.size: world.engine.log_page(db, at)))
@@ -122,6 +122,10 @@ def test_an_entry_of_the_own_replica_is_proved_verified_and_kept_for_others(repl
     hidden = json.loads(node("verify", "--service", board_uid(A, "Linea urgente"), "--json").stdout)
     assert hidden["vis"] == "network"
     assert "not-found" in node("verify", "--service", "ffffffff", ok=False).stderr
+    world.run(lambda tx: world.engine.suspend(tx, A))
+    feed(node, world)
+    gone = node("verify", "--service", id_, ok=False).stderr
+    assert "not-found" in gone and "più d'uno" not in gone
 
 
 def test_what_cannot_be_meant_is_said(file, tmp_path):
