@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from protocol import admissions, jws, members, merkle, notes, publications, roots, statements
+from protocol import admissions, jws, members, merkle, notes, proofs, publications, roots, statements
 from protocol.calls import make_token
 from protocol.envelope import Sealed, make_envelope
 from protocol.jcs import write
@@ -450,22 +450,37 @@ def map_line() -> catalogue.MapLine:
     )
 
 
+class _Keeper:
+    """The young log."""
+
+    def __init__(self) -> None:
+        self.note = note()
+        self.at = merkle.stored([merkle.leaf(line) for line in lines()])
+
+    def lines(self, start: int, end: int) -> list[str]:
+        """Its leaves."""
+        return [line.decode() for line in lines()[start:end]]
+
+    def places(self, wanted: Sequence[catalogue.LogEntry]) -> list[int]:
+        """Where they stand."""
+        return [entries().index(entry) for entry in wanted]
+
+
+@cache
 def map_proof() -> catalogue.MapProof:
     """GET /v1/map/{node}/{id}/proof."""
     (line,) = post().records.values()
-    at = merkle.stored([merkle.leaf(leaf) for leaf in lines()])
-    return catalogue.MapProof(
-        record=line,
-        index=0,
-        path=[],
-        publication=post().publication,
-        roots=[root_raw().decode()],
-        members=members_raw().decode(),
-        entry=lines()[5].decode(),
-        seq=5,
-        log_path=[b64u_encode(step) for step in merkle.inclusion_path(5, len(lines()), at)],
-        note=note(),
-    )
+    made = proofs.Subject(DISPENSA, RECORD_ID, line, post().manifest, post().publication, [root_raw()], members_raw())
+    return msgspec.json.decode(proofs.make_proof(made, _Keeper(), trusted()), type=catalogue.MapProof)
+
+
+def head_evidence() -> catalogue.HeadEvidence:
+    """A board that signed a second history."""
+    tree = merkle.root(merkle.leaf(line) for line in lines())
+    other = merkle.root(merkle.leaf(line) for line in lines()[:-1])
+    forged = notes.sign_head(notes.Checkpoint(notes.origin(trusted().net), len(lines()), other), signer("log"))
+    pair = catalogue.HeadPair(held=note(), shown=forged.decode(), root=b64u_encode(tree), path=[])
+    return catalogue.HeadEvidence(v=1, net=trusted().net, roots=[root_raw().decode()], pairs=[pair])
 
 
 def _problem() -> wire.ProblemBody:
@@ -530,6 +545,7 @@ def examples() -> dict[str, Example]:
         "log-page": log_page(),
         "map-line": map_line(),
         "map-proof": map_proof(),
+        "head-evidence": head_evidence(),
     }
     found = {name: Example(type(value), msgspec.json.encode(value)) for name, value in made.items()}
     found["routing"] = Example(wire.Routing, routing)

@@ -14,6 +14,8 @@ ALARMS: Final[dict[str, str]] = {
     "rejected": "L'altro programma non ha potuto accettare un passaggio: telefonare all'ufficio.",
     "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
     "set-aside": "Un messaggio arrivato non si è potuto leggere ed è messo da parte: vedere «quarantine».",
+    "heads-differ": "La bacheca d'Ambito ha mostrato a noi e a questo ente due storie diverse: possibile manomissione. "
+    "Avvisare i garanti; le due firme sono conservate: «heads».",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

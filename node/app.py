@@ -27,6 +27,7 @@ from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
@@ -105,7 +106,10 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = _Handlers(self._command, {"join": self._join, "sync": self._sync, "take-back": self._take_back})
+        commands = _Handlers(
+            self._command,
+            {"join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof},
+        )
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
@@ -175,6 +179,7 @@ class App:
             Route("POST", paths.INBOX, self._inbox, max_body=BATCH_BYTES),
             Route("GET", paths.MEMBERS, self._serve_members),
             Route("GET", paths.ROOTS, self._serve_roots),
+            Route("GET", paths.MAP_PROOF_ROUTE, self._serve_proof),
         ]
         if self.config.relay:
             self.mailbox = MailboxService(
@@ -204,6 +209,16 @@ class App:
         after = call.whole("after", 0)
         raws = await self.readers.read(lambda db: trust.raw_roots(db, after))
         return json_reply({"roots": [raw.decode() for raw in raws]})
+
+    async def _serve_proof(self, call: Call) -> Reply:
+        """As the registry does, from our own copy of the log."""
+        ctx = self.body.ctx
+        node, id_, vis = proving.proof_of(call)
+        if member := "authorization" in call.headers:
+            caller = await authenticate(call, ctx.membership, net=ctx.net, aud=ctx.me, now=self.body.clock.now())
+            ctx.membership.active(caller.node)
+        root = ctx.membership.root
+        return Reply(body=await self.readers.read(lambda db: proving.prove(db, root, node, id_, vis, member=member)))
 
     # -- commands
 
@@ -255,6 +270,10 @@ class App:
         self.courier.wake()
         return msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
 
+    async def _fetch_proof(self, payload: bytes) -> bytes:
+        """As `proof`, but made by the board."""
+        return await self.follower.proof(decode_as(ask.Prove, payload))
+
     # -- loops
 
     def _known(self, url: str) -> bool:
@@ -303,6 +322,8 @@ class App:
                     if self.mailbox is not None:
                         await self.writer.submit(lambda tx: box.expire(tx, self.body.clock.now()))
                     await self._note_clock()
+                    if await self.writer.submit(self.body.exchange.heads):
+                        self.courier.wake()
             except ProtocolError as problem:
                 event(logging.WARNING, "tick", code=problem.code)
             await asyncio.sleep(TICK)

@@ -14,6 +14,7 @@ from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
 from node.engine import STORE_NAME, Exchange, store_path
 from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
+from node.map.heads import MIGRATIONS as HEADS_MIGRATIONS
 from node.map.tables import map_migrations
 from node.runtime import trust
 from node.runtime.clock import SystemClock
@@ -31,6 +32,7 @@ MIGRATIONS: Final = (
     *trust.MIGRATIONS,
     *map_migrations(),
     *FOLLOW_MIGRATIONS,
+    *HEADS_MIGRATIONS,
     *CATALOGUE_MIGRATIONS,
 )
 KEYS_NAME: Final = "chiavi.json"

@@ -593,6 +593,7 @@ def _checks(session: Session) -> "list[Check]":
         checks.keys_present(key_entries),
         checks.clock_offset(offset),
         checks.Check("archivio", lambda: _store(session, db)),
+        checks.Check("storia della bacheca", lambda: _history(session)),
     ]
 
 
@@ -612,6 +613,21 @@ def _store(session: Session, db: Path) -> Any:
         return store_content(store).ask()
     finally:
         store.close()
+
+
+class _KeptHeads(Struct):
+    pairs: list[dict[str, Any]]
+
+
+def _history(session: Session) -> Any:
+    """One story for everybody, as far as anybody has noticed."""
+    from node.runtime.doctor import Finding
+
+    held = msgspec.json.decode(session.call("heads", ask.Nothing()), type=_KeptHeads)
+    if not held.pairs:
+        return Finding("ok", say("La bacheca d'Ambito ha raccontato finora una storia sola."))
+    text = say("La bacheca d'Ambito si è contraddetta: {count} volte.").format(count=len(held.pairs))
+    return Finding("fail", text, say("Avvisare i garanti; le firme sono conservate: «heads», «heads --export»."))
 
 
 COMMANDS: Final = (init, join, serve, status, sync, alarms, quarantine, operators, members, keys, doctor)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import aside, delivery, inbox, outbox, quota, tables, telling
+from node.exchange import aside, delivery, heads, inbox, outbox, quota, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -23,6 +23,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *case_keys.MIGRATIONS,
     *access.MIGRATIONS,
     *tables.MIGRATIONS,
+    *heads.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
     *aside.MIGRATIONS,
@@ -96,6 +97,10 @@ class Exchange:
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""
         delivery.failed(tx, self.ctx, parcel, retry_after=retry_after)
+
+    def heads(self, tx: sqlite3.Connection) -> int:
+        """Periodic: shows peers our head of the log and compares theirs; how many messages it left to be sent."""
+        return heads.turn(tx, self.ctx)
 
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""

@@ -7,10 +7,11 @@ import sqlite3
 from typing import Final
 
 from node import enrolment
+from node import requests as ask
 from node.body import Body
 from node.courier import Courier
 from node.exchange.outbox import raise_alarm
-from node.map import follow
+from node.map import follow, heads
 from node.runtime.client import Outbound
 from node.runtime.logs import event
 from node.runtime.waiting import woken
@@ -62,6 +63,14 @@ class Follower:
         """One look without waiting: used by `sync`."""
         if self._body.ctx.joined:
             await self._follow(wait=0)
+
+    async def proof(self, request: ask.Prove) -> bytes:
+        """The board's own proof of an entry of our map, whatever it is worth. Raises not-found, unreachable…"""
+        from node.proof_commands import named  # what finds entries is loaded when somebody asks
+
+        node, id_ = await self._readers.read(lambda db: named(db, request))
+        query = f"?vis={request.vis}" if request.vis else ""
+        return await self._get(paths.map_proof(node, id_) + query)
 
     async def _follow(self, wait: int) -> bool:
         """True when something is still lacking: it could not be had now."""
@@ -131,5 +140,9 @@ class Follower:
     async def _conflict(self, conflict: follow.HeadConflictError) -> None:
         now = self._body.clock.now()
         event(logging.ERROR, "log-conflict", code=conflict.code)
-        await self._writer.submit(lambda tx: follow.keep_proof(tx, conflict, now))
-        await self._writer.submit(lambda tx: raise_alarm(tx, now, conflict.code, None, None, None))
+
+        def keep(tx: sqlite3.Connection) -> None:
+            keys = heads.log_keys(tx, self._body.ctx.net, self._body.suite)
+            raise_alarm(tx, now, heads.keep_conflict(tx, conflict, keys, now), None, None, None)
+
+        await self._writer.submit(keep)

@@ -150,7 +150,7 @@ def _filters(request: ask.Search, territory: Territory) -> dict[str, object]:
 def show(db: sqlite3.Connection, body: "Body", request: ask.ShowService) -> Sheet:
     """Raises not-found, also when the beginning of an id names more than one entry."""
     territory, now = body.ctx.territory, local(body.ctx.clock.now())
-    entry = _find(db, request)
+    entry = find_entry(db, request)
     service, known = read(entry, request.view), facts(entry, request.view, territory)
     line = (entry.network if request.view == "members" else None) or entry.public
     if service is None or known is None or line is None:
@@ -176,7 +176,8 @@ def show(db: sqlite3.Connection, body: "Body", request: ask.ShowService) -> Shee
     )
 
 
-def _find(db: sqlite3.Connection, request: ask.ShowService) -> Entry:
+def find_entry(db: sqlite3.Connection, request: ask.ShowService) -> Entry:
+    """The entry whose id begins so, if there is one and no other. Raises not-found."""
     wanted = request.id.strip().lower()
     rows = db.execute(
         "SELECT DISTINCT id, node FROM map_entry WHERE id >= ?1 AND id < ?1 || 'g' AND (?2 IS NULL OR node = ?2)"
@@ -185,7 +186,8 @@ def _find(db: sqlite3.Connection, request: ask.ShowService) -> Entry:
     ).fetchall()
     entry = SqliteMap(db).entry(rows[0][1], rows[0][0]) if len(rows) == 1 else None
     if entry is None:
-        raise ProtocolError("not-found", field="service", got=f"{len(rows)} found")
+        # one that is there and not shown is its suspended member's
+        raise ProtocolError("not-found", field="service", got=f"{len(rows) if len(rows) > 1 else 0} found")
     return entry
 
 

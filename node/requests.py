@@ -264,6 +264,14 @@ class ShowService(Request, frozen=True):
     view: View = "members"
 
 
+class Prove(Request, frozen=True):
+    """The proof of one entry of the map, by its id or the beginning of it: MapProof as it travels."""
+
+    id: Annotated[str, Meta(min_length=4, max_length=36)]
+    node: str | None = None
+    vis: Literal["public", "network"] | None = None
+
+
 class MapPage(Request, frozen=True):
     """Entries `after` … of map.ndjson; `version` of the pages before, so that two versions are never mixed."""
 

@@ -106,5 +106,10 @@ RECORD_MAX: Final = 64 * KIB
 OBJECT_KEPT: Final = 90 * DAY
 """A superseded object is dropped after this long."""
 
+PROOF_MAX: Final = 2 * MEMBERS_MAX
+"""Bytes of the proof of one map entry: the members document, and as much again for the end of the log."""
+HEAD_SHOWN_EVERY: Final = DAY
+"""Peers with open business show each other their head of the log this often (§5)."""
+
 # -- referral (§6)
 FORWARD_HOPS: Final = 3

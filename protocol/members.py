@@ -25,7 +25,7 @@ from protocol.strict import decode, digest
 from protocol.suite import SealingPublic, SigningKey
 from schemas.membership import MemberEntry, MembersDoc, Policy, ProtocolVersion
 
-__all__ = ["Change", "Freshness", "Member", "Membership", "build_members", "read_members", "successor"]
+__all__ = ["Change", "Freshness", "Member", "Membership", "build_members", "read_document", "read_members", "successor"]
 
 Freshness = Literal["fresh", "degraded", "beyond"]
 What = Literal["joined", "left", "status", "admission", "new-key", "revoked", "routes", "void"]
@@ -201,6 +201,11 @@ def read_members(
         unroutable=reader.unroutable,
         memory={**reader.memory, **reader.members},
     )
+
+
+def read_document(raw: bytes, root: TrustedRoot) -> MembersDoc:
+    """The payload alone, believed to be the registry's; its entries are verified by nobody yet. Raises as above."""
+    return _believed(raw, root)
 
 
 def _believed(raw: bytes, root: TrustedRoot) -> MembersDoc:

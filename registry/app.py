@@ -65,6 +65,7 @@ def rows(search: Answer) -> tuple[Row, ...]:
         Row("GET", paths.CHECKPOINT, "anyone", board.checkpoint),
         Row("GET", paths.OBJECT_ROUTE, "anyone, members see more", board.object_),
         Row("GET", paths.MAP, "anyone, members see more", map_handlers.ndjson),
+        Row("GET", paths.MAP_PROOF_ROUTE, "anyone, members see more", map_handlers.proof),
         Row("GET", paths.SEARCH, "anyone", search),
         Row("POST", paths.JOIN, "anyone", posts.join, joining.JOIN_MAX),
         Row("GET", JOIN_STATE, "anyone", posts.join_state),

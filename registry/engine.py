@@ -26,6 +26,7 @@ from registry import (
     log,
     members,
     objects,
+    proofs,
     roots,
     statements,
 )
@@ -34,7 +35,7 @@ from registry.asking import Admitted, Expiry, Installed
 from registry.board import Board, network, roots_after
 from registry.setup import NetworkSetup
 from registry.tables import registry_migrations
-from schemas.catalogue import CatalogueAnswer, LogPage
+from schemas.catalogue import CatalogueAnswer, LogPage, Visibility
 from schemas.membership import Invitation, JoinAnswer, Pending, PendingFile
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (*registry_migrations(), *box.MIGRATIONS)
@@ -212,6 +213,12 @@ class RegistryEngine:
     def checkpoint(self, db: sqlite3.Connection) -> str:
         """GET /v1/checkpoint: the newest signed head."""
         return log.head(db)[1]
+
+    def proof(
+        self, db: sqlite3.Connection, node: str, id_: str, vis: Visibility | None = None, *, member: bool = False
+    ) -> bytes:
+        """GET /v1/map/{node}/{id}/proof; `member`: the caller may see network lines."""
+        return proofs.prove(db, self.board, node, id_, vis, member=member)
 
     def object(self, db: sqlite3.Connection, hash_: str) -> objects.Object:
         """GET /v1/object/{hash}; who may have it is in `.vis`."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from schemas.catalogue import HeadPair
+
 Text600 = Annotated[str, Meta(max_length=600)]
 Short = Annotated[str, Meta(max_length=200)]
 Code = Annotated[str, Meta(pattern=r"^[A-Z]{2}-[A-Z0-9]{2,12}$")]
@@ -129,7 +131,10 @@ class EventBody(
 class HeadBody(
     Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="head"
 ):
-    """A log head shown to a peer, at most daily: two views of one log are found (PROTOCOL §5)."""
+    """A log head shown to a peer, at most daily: two views of one log are found (PROTOCOL §5).
+
+    `pair`: what the peer showed contradicts our log, and here is the proof; then it comes at once.
+    """
 
     net: str
     sender: str
@@ -137,6 +142,7 @@ class HeadBody(
     jti: Uuid
     note: Annotated[str, Meta(max_length=2000)]
     must: list[str] | UnsetType = UNSET
+    pair: HeadPair | UnsetType = UNSET
 
 
 Body = EventBody | HeadBody

@@ -98,20 +98,66 @@ class MapLine(Struct, frozen=True, kw_only=True):
     record: Raw
 
 
-class MapProof(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """GET /v1/map/{node}/{id}/proof: all that one offline command needs besides the trusted root-1.
+class LogLeaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Leaf `seq` of the log, as received, with its inclusion path (RFC 9162) under the head shown beside it."""
 
-    Record line → (index, path) in the publication → publication signed by the member's key → its entry in the members
-    document → leaf `seq` of the log with `log_path` under the signed note.
+    seq: Annotated[int, Meta(ge=0)]
+    line: str
+    path: list[Hash]
+
+
+class LogPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The end of the log up to a signed head, and single leaves before it.
+
+    `edge`: roots of the perfect subtrees of the first `start` leaves, largest first; with `lines`, the leaves from
+    `start` on, they give the root that `note` signs. The end is shown whole: what is not in it did not happen since.
     """
 
+    note: str
+    start: Annotated[int, Meta(ge=0)]
+    edge: list[Hash]
+    lines: list[str]
+    earlier: list[LogLeaf]
+
+
+class MapProof(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """GET /v1/map/{node}/{id}/proof: one entry of the map, with all that leads from the network's id to it.
+
+    `record` is line `index` of `publication`, which a member signed; `roots` from root-1 on, and the newest logged
+    members document `members`, say who that member is and with which keys; `log` shows where each of them stands in the
+    log, and that nothing later in it takes the entry away. Nothing else is needed to verify it but `net`.
+    """
+
+    v: Literal[1]
+    net: Hash
+    node: NodeId
+    id: str
     record: str
-    index: int
+    index: Annotated[int, Meta(ge=0)]
     path: list[Hash]
     publication: Compact
-    roots: list[str]
+    roots: Annotated[list[str], Meta(min_length=1, max_length=257)]
     members: str
-    entry: str
-    seq: int
-    log_path: list[Hash]
-    note: str
+    log: LogPart
+
+
+class HeadPair(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two heads of one log that cannot both be true, with the proof of it; kept for ever.
+
+    `held` and `shown` are signed notes; the log under `held` has `root` at the size of `shown`, which says otherwise:
+    `path` is the RFC 9162 consistency proof from (size of `shown`, `root`) to `held`, empty when the sizes are equal.
+    """
+
+    held: Annotated[str, Meta(max_length=2000)]
+    shown: Annotated[str, Meta(max_length=2000)]
+    root: Hash
+    path: Annotated[list[Hash], Meta(max_length=64)]
+
+
+class HeadEvidence(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`raccordo-node heads --export FILE`: pairs for others to check, with the roots that name the log's key."""
+
+    v: Literal[1]
+    net: Hash
+    roots: Annotated[list[str], Meta(min_length=1, max_length=257)]
+    pairs: Annotated[list[HeadPair], Meta(min_length=1)]

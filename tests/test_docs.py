@@ -11,7 +11,7 @@ import pytest
 
 from docs import examples as shown
 from docs import generate
-from protocol import jws, members, notes, paths, publications, referral, referral_display, roots, strict
+from protocol import jws, members, paths, proofs, publications, referral, referral_display, roots, strict
 from protocol.calls import check_token
 from protocol.envelope import REJECTABLE, check_fresh, decode_event_body, open_sealed, read_outer, verify_outer
 from protocol.offers import CODED, KINDS, check_codes, check_offer
@@ -149,17 +149,11 @@ def test_the_offer_and_the_acceptance_shown_are_a_legal_beginning() -> None:
     assert leg.state == "accepted"
 
 
-def test_the_proof_shown_leads_from_the_record_to_the_signed_head() -> None:
-    from protocol.merkle import leaf, verify_inclusion
-    from protocol.names import hash_bytes
-
-    proof = shown.map_proof()
-    signed = publications.read_publication(proof.publication, shown.verified(), shown.trusted().net)
-    publications.verify_record(signed.publication, proof.record, proof.index, proof.path)
-    head = notes.verify_head(proof.note.encode(), shown.trusted().log)
-    path = [hash_bytes(step, field="log_path") for step in proof.log_path]
-    verify_inclusion(leaf(proof.entry.encode()), proof.seq, head.size, path, head.root)
-    assert json.loads(proof.entry)["hash"] == signed.digest
+def test_the_proof_shown_leads_from_the_networks_id_to_the_record() -> None:
+    raw = msgspec.json.encode(shown.map_proof())
+    proved = proofs.verify_proof(raw, net=shown.trusted().net, suite=S1, node=shown.DISPENSA, id_=shown.RECORD_ID)
+    assert proved.service == shown.service()
+    assert proved.members_version == shown.verified().version
 
 
 def test_the_record_shown_is_publishable_and_uses_codes_of_the_vocabularies() -> None:

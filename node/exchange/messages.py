@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from node.context import Context
 from schemas.bodies import Body, HeadBody
 
@@ -34,11 +36,13 @@ Handler = Callable[[sqlite3.Connection, Context, Message], Effect]
 
 
 def _head(tx: sqlite3.Connection, _: Context, message: Message) -> Effect:
-    """A peer's view of the log, kept for comparison with ours (PROTOCOL §5)."""
+    """A peer's view of the log, kept for comparison with ours (PROTOCOL §5); node.exchange.heads compares."""
+    pair = msgspec.json.encode(message.body.pair).decode() if message.body.pair else None
     tx.execute(
-        "INSERT INTO peer_head (node, note, at) VALUES (?, ?, ?)"
-        " ON CONFLICT (node) DO UPDATE SET note = excluded.note, at = excluded.at",
-        (message.sender, message.body.note, message.now),
+        "INSERT INTO peer_head (node, note, at, pair) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (node) DO UPDATE SET note = excluded.note, at = excluded.at, pair = excluded.pair,"
+        " verdict = CASE WHEN note = excluded.note AND pair IS excluded.pair THEN verdict END",
+        (message.sender, message.body.note, message.now, pair),
     )
     return Effect()
 

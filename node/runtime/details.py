@@ -146,6 +146,11 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"plain text", "testo semplice"),
     (r"UTF-8(?: without BOM)?", "testo UTF-8"),
     (r"a JSON (?:object|value)", "un testo JSON"),
+    # proofs
+    (r"a key of the member", "una chiave di quell'ente"),
+    (r"the key of then", "la chiave che l'ente aveva allora"),
+    (r"a key of the log", "la chiave della bacheca"),
+    (r"public or network", "public oppure network"),
 )  # fmt: skip
 
 HIDDEN: Final = frozenset({
@@ -160,6 +165,8 @@ HIDDEN: Final = frozenset({
     "one member's", "origin, size, root", "paired surrogates", "present", "records of the manifest",
     "text, empty line, signatures", "the chain already known, continued", "the current key", "the length of a bucket",
     "the previous key", "the same payload", "three segments", "{e, s} or {r}", "|integer| < 2^53",
+    "each leaf once", "every key statement the log names", "every root the log names",
+    "no more of the log than is needed", "only leaves that are relied on",
 })  # fmt: skip
 """About the wire, never about what a person wrote: shown to programs only."""
 

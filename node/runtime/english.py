@@ -121,4 +121,14 @@ TEXTS: Final[dict[str, str]] = {
     "Nessuno ha risposto: l'ora non è confrontabile.": "Nobody answered: the time cannot be compared.",
     "Scarto dell'orologio: {seconds} s": "Clock offset: {seconds} s",
     "Spazio libero: {mib} MiB": "Free space: {mib} MiB",
+    "Non fidarsi di questa voce: chiedere la prova a un altro ente.":
+        "Do not trust this entry: ask another member for the proof.",
+    "Chiedere di nuovo la prova intera.": "Ask for the whole proof again.",
+    "Non fidarsi di questa voce: telefonare all'ente.": "Do not trust this entry: telephone the body.",
+    "Chiedere la prova della voce che serve.": "Ask for the proof of the entry that is meant.",
+    "Cercare la voce nella mappa di oggi.": "Look the entry up in today's map.",
+    "La bacheca d'Ambito ha raccontato finora una storia sola.": "The board has told one story so far.",
+    "La bacheca d'Ambito si è contraddetta: {count} volte.": "The board has contradicted itself: {count} times.",
+    "Avvisare i garanti; le firme sono conservate: «heads», «heads --export».":
+        "Tell the guarantors; the signatures are kept: “heads”, “heads --export”.",
 }  # fmt: skip

@@ -7,6 +7,7 @@ import msgspec
 
 from node.map.fold import View
 from node.map.ndjson import MEDIA_TYPE, map_lines
+from node.map.proving import proof_of
 from node.map.query import Query
 from node.map.search import Results, ServiceMap
 from node.map.tables import SqliteMap
@@ -27,6 +28,13 @@ async def ndjson(service: Service, asked: Asked) -> Reply:
     view: View = "public" if asked.caller is None else "members"
     body = await service.read(lambda db: b"".join(map_lines(SqliteMap(db).entries(), view)))
     return Reply(body=body, media=MEDIA_TYPE)
+
+
+async def proof(service: Service, asked: Asked) -> Reply:
+    """One entry with all that proves it; lines of the network chain for current members. `vis` chooses one of two."""
+    node, id_, vis = proof_of(asked.call)
+    member = asked.caller is not None
+    return Reply(body=await service.read(lambda db: service.engine.proof(db, node, id_, vis, member=member)))
 
 
 class Search:

@@ -4,19 +4,26 @@ import asyncio
 import socket
 from contextlib import asynccontextmanager
 
+import aiohttp
 import msgspec
 import pytest
 
 from node import enrolment
 from node.app import App
 from node.body import Body
+from node.map import follow
 from node.runtime import local, trust
+from node.runtime.caller import signed_headers
 from node.runtime.config import NodeConfig, load_config
 from node.runtime.dice import SystemDice
 from node.runtime.problem import AnsweredError
+from protocol import paths
+from protocol.proofs import verify_proof
 from protocol.suite import S1
+from schemas.catalogue import CatalogueBundle, LogPage
 from schemas.membership import Relay
 from tests.exchange.desks import Clock, offer
+from tests.protocol.ledger import Ledger, uid
 from tests.protocol.network import T0, Network
 
 NOW = T0 + 1000
@@ -174,3 +181,100 @@ async def test_a_call_without_a_members_signature_is_refused_with_the_time(world
         with pytest.raises(AnsweredError) as refused:
             await client.request("POST", url, body=b'{"items":[]}')
         assert (refused.value.code, refused.value.server_time) == ("unauthenticated", NOW)
+
+
+def follow_log(app, log):
+    """What following a board would have left in the store."""
+
+    def learn(tx):
+        ours = follow.held(tx)
+        lines = log.lines(ours.edge.size, len(log.entries))
+        page = LogPage(after=ours.edge.size, entries=lines, size=len(log.entries), note=log.note)
+        follow.apply_page(tx, follow.prepare_page(msgspec.json.encode(page), ours, log.root))
+
+    return app.writer.submit(learn)
+
+
+async def test_peers_with_open_business_show_each_other_their_heads_and_a_second_history_is_seen(world):
+    world.found("tavullia", relays=["distretto"])
+    world.found("distretto", direct=True, relay=True)
+    world.publish()
+    honest, forged = Ledger("tavullia"), Ledger("tavullia")
+    honest.publish("tavullia", "Mensa")
+    forged.publish("tavullia", "Altro")
+    async with world.running("tavullia", "distretto") as apps:
+        a, b = apps["tavullia"], apps["distretto"]
+        await staff(a)
+        await follow_log(a, honest)
+        await follow_log(b, forged)
+        leg = (await ask(a, "refer", to="distretto", as_="OP", offer=wanted()))["leg"]
+        await reaches(b, leg, "offered")
+        async with asyncio.timeout(20):
+            while not all([(await ask(app, "heads"))["pairs"] for app in apps.values()]):
+                for app in apps.values():
+                    await app.writer.submit(app.body.exchange.heads)
+                    app.courier.wake()
+        for app, other in ((a, "distretto"), (b, "tavullia")):
+            assert {"heads-differ"} == {alarm["code"] for alarm in await ask(app, "alarms")}
+            (pair, *_) = (await ask(app, "heads"))["pairs"]
+            assert (pair["source"], pair["provable"]) == (other, True)
+
+
+def logged(world, app):
+    """A log that names the world's own documents and one snapshot of the app's body; its objects by hash."""
+    log = Ledger()
+    log.network, log.entries = world.network, log.entries[:1]
+    me = app.body.ctx.me
+    log.log("admission", world.network.entries[me].admission.encode(), me, 1)
+    log.held = world.network.read(world.network.publish(relays=world.relays))
+    log.log("members", log.held.raw, "", 1)
+    log.keys[me] = [app.body.ctx.keys.signing]
+    log.publish(me, "Mensa", "Sportello")
+    log.publish(me, "Linea urgente", vis="network")
+    objects = {}
+    for post, _, name in log.posts.values():
+        objects |= {leaf: line.encode() for leaf, line in post.records.items()}
+        objects[name] = msgspec.json.encode(CatalogueBundle(publication=post.publication, manifest=post.manifest))
+    return log, objects
+
+
+async def test_a_node_that_can_be_reached_proves_what_its_own_copy_shows_as_the_board_would(world):
+    world.found("distretto", direct=True)
+    world.found("tavullia")
+    world.publish()
+    async with world.running("distretto", "tavullia") as apps:
+        app, peer = apps["distretto"], apps["tavullia"].body.ctx
+        log, objects = logged(world, app)
+        await follow_log(app, log)
+        members = app.body.ctx.membership
+
+        def fill(tx):
+            follow.settle(tx, members)
+            while wants := list(follow.wanted(tx, members)):
+                for want in wants:
+                    follow.accept_object(tx, follow.prepare_object(tx, want, objects[want.hash], members), members)
+
+        await app.writer.submit(fill)
+        url = f"http://127.0.0.1:{world.ports['distretto']}"
+
+        async def get(target, **headers):
+            async with aiohttp.ClientSession() as session, session.get(url + target, headers=headers) as answer:
+                return answer.status, await answer.read()
+
+        public = paths.map_proof("distretto", uid("distretto", "Mensa"))
+        status, raw = await get(public)
+        assert (status, raw) == (200, log.proof("distretto", "Mensa"))
+        assert verify_proof(raw, net=world.network.net, suite=S1).service.name == "Mensa"
+        hidden = paths.map_proof("distretto", uid("distretto", "Linea urgente"))
+        assert (await get(hidden))[0] == (await get(public + "?vis=network"))[0] == 404
+        signed = signed_headers(
+            peer.keys.signing,
+            net=peer.net,
+            me=peer.me,
+            aud="distretto",
+            method="GET",
+            target=hidden,
+            now=NOW,
+            body=None,
+        )
+        assert await get(hidden, **signed) == (200, log.proof("distretto", "Linea urgente", "network"))

@@ -9,14 +9,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from protocol import jwe, jws
+import msgspec
+
+from protocol import jwe, jws, merkle
 from protocol.calls import make_token
 from protocol.envelope import commitment
+from protocol.heads import make_pair
 from protocol.keys import to_jwk
+from protocol.notes import Checkpoint, origin, sign_head
+from protocol.proofs import make_proof
+from protocol.publications import leaf_hash
 from protocol.receipts import sign_receipt
 from protocol.strict import b64u_decode, b64u_encode
 from protocol.suite import S1, SigningKey
 from schemas.wire import Ack, Receipt
+from tests.protocol.ledger import Ledger
+from tests.protocol.ledger import uid as ledger_uid
+from tests.protocol.network import signer
 from tests.protocol.samples import (
     DAY,
     JTI,
@@ -702,6 +711,188 @@ def tokens() -> tuple[str, dict[str, Any], list[Case]]:
     return "Request tokens; the body that arrives is `content`; the members are those of envelopes.json", common, cases
 
 
+def busy_log() -> Ledger:
+    """A young log in which a key, a root and a day have changed."""
+    log = Ledger("comune", "distretto")
+    log.publish("distretto", "Punto unico")
+    log.rotate("comune")
+    log.publish("comune", "Mensa", "Sportello", "Trasporto")
+    log.publish("comune", "Linea urgente", vis="network")
+    log.new_root()
+    log.day()
+    log.publish("distretto", "Punto unico", "Assistenza")
+    return log
+
+
+def simple_log(*, key: str = "comune", by: tuple[str, ...] = ("g1",)) -> Ledger:
+    """One member with one publication."""
+    log = Ledger()
+    log.keys["comune"] = [signer(key)]
+    log.network.add("comune", admission=log.network.admission("comune", by=by))
+    log.log("admission", log.network.entries["comune"].admission.encode(), "comune", 1)
+    log.held = None
+    raw = log.network.publish(version=2, prev="A" * 43)
+    log.held = log.network.read(raw)
+    log.log("members", raw, "", 2)
+    log.publish("comune", "Mensa", "Sportello")
+    return log
+
+
+def with_(raw: bytes, *way: str | int, to: object) -> bytes:
+    """The document with one value changed, or left out when `to` is None."""
+    document = json.loads(raw)
+    place = document
+    for step in way[:-1]:
+        place = place[step]
+    if to is None:
+        del place[way[-1]]
+    else:
+        place[way[-1]] = to
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def proofs() -> tuple[str, dict[str, Any], list[Case]]:
+    log = busy_log()
+    raw = log.proof("comune", "Mensa")
+    held = json.loads(raw)
+    ours = held["log"]
+    cases: list[Case] = []
+
+    def given(name: str, document: bytes, expect: str = "ok", **asked: str) -> None:
+        cases.append(case(name, {"proof": document.decode(), **asked}, expect))
+
+    given("a public entry of a member whose key was rotated", raw)
+    given("the same, asked for by member and id", raw, node="comune", id=held["id"])
+    given("the same, laid out by another program", json.dumps(held, indent=1).encode())
+    given("a network entry", log.proof("comune", "Linea urgente", "network"))
+    given("an entry published after the newest members document", log.proof("distretto", "Assistenza"))
+    given("another network", with_(raw, "net", to="A" * 43), "wrong-network")
+    given("another id asked for", raw, "wrong-entry", id=ledger_uid("comune", "Sportello"))
+    given("another member asked for", raw, "wrong-entry", node="distretto")
+    given("relabelled with another id", with_(raw, "id", to=ledger_uid("comune", "Sportello")), "wrong-entry")
+    given("relabelled with another member", with_(raw, "node", to="distretto"), "wrong-entry")
+    given("a member nobody knows", with_(raw, "node", to="nessuno"), "not-a-member")
+    given("version 2", with_(raw, "v", to=2), "bad-shape")
+    given("an unknown member of the object", with_(raw, "extra", to=1), "bad-shape")
+    given("no record", with_(raw, "record", to=None), "bad-shape")
+    given("a negative index", with_(raw, "index", to=-1), "bad-shape")
+    given("the record altered", with_(raw, "record", to=held["record"].replace("Mensa", "Menza")), "record-altered")
+    given("another record of the same publication",
+          with_(raw, "record", to=log.subject("comune", "Sportello").record), "record-altered")  # fmt: skip
+    given("another index", with_(raw, "index", to=held["index"] ^ 1), "record-altered")
+    given("an index beyond the publication", with_(raw, "index", to=3), "record-altered")
+    given("a step of the path missing", with_(raw, "path", to=held["path"][:-1]), "record-altered")
+    given("a step too many", with_(raw, "path", to=[*held["path"], "A" * 43]), "record-altered")
+    given("the newest root left out", with_(raw, "roots", to=held["roots"][:1]), "root-chain")
+    given("root-1 left out", with_(raw, "roots", to=held["roots"][1:]), "wrong-network")
+    given("roots in the wrong order", with_(raw, "roots", to=held["roots"][::-1]), "wrong-network")
+    given("the note of another size", with_(raw, "log", "note", to=Ledger("comune", "distretto").note), "not-in-log")
+    stranger = sign_head(Checkpoint(origin(log.net), len(log.entries), b"1" * 32), signer("stranger")).decode()
+    given("a note signed by nobody of the network", with_(raw, "log", "note", to=stranger), "bad-checkpoint")
+    forked = sign_head(Checkpoint(origin(log.net), len(log.entries), b"1" * 32), signer("log")).decode()
+    given("a note of another history", with_(raw, "log", "note", to=forked), "not-in-log")
+    given("the last leaf left out", with_(raw, "log", "lines", to=ours["lines"][:-1]), "not-in-log")
+    given("a leaf too many", with_(raw, "log", "lines", to=[*ours["lines"], ours["lines"][0]]), "not-in-log")
+    given("two leaves exchanged",
+          with_(raw, "log", "lines", to=[ours["lines"][1], ours["lines"][0], *ours["lines"][2:]]), "not-in-log")  # fmt: skip
+    given("a start that is not where the edge ends", with_(raw, "log", "start", to=ours["start"] + 1), "bad-proof")
+    given("a hash of the edge missing", with_(raw, "log", "edge", to=ours["edge"][:-1]), "bad-proof")
+    given("root-1 not shown in the log", with_(raw, "log", "earlier", to=ours["earlier"][1:]), "proof-incomplete")
+    given(
+        "the key statement not shown in the log",
+        with_(raw, "log", "earlier", to=ours["earlier"][:-1]),
+        "proof-incomplete",
+    )
+    given("an earlier leaf altered",
+          with_(raw, "log", "earlier", 0, "line", to=ours["earlier"][0]["line"].replace("root", "rott")), "not-in-log")  # fmt: skip
+    given("an earlier leaf at another place", with_(raw, "log", "earlier", 0, "seq", to=1), "not-in-log")
+    given("an earlier leaf twice", with_(raw, "log", "earlier", to=[ours["earlier"][0], *ours["earlier"]]), "bad-proof")
+    given("the publication of somebody else",
+          with_(raw, "publication", to=json.loads(log.proof("distretto", "Assistenza"))["publication"]), "wrong-entry")  # fmt: skip
+    given("a signature that does not hold, so that the log names other bytes",
+          with_(raw, "publication", to=flipped(held["publication"], 2)), "proof-incomplete")  # fmt: skip
+    given("a members document of another key", with_(raw, "members", to=flipped(held["members"], 2)), "bad-signature")
+
+    other = simple_log(key="somebody else")
+    given("signed by a key that is not the member's", other.proof("comune", "Mensa"), "unknown-key")
+    nobody = simple_log(by=("nobody",))
+    given("a member that no guarantor admitted", nobody.proof("comune", "Mensa"), "admission-invalid")
+    for status, code in (("suspended", "suspended"), ("ended", "not-a-member")):
+        changed = simple_log()
+        before = changed.held.raw
+        changed.status("comune", status)
+        given(f"a member that is {status}", changed.proof("comune", "Mensa"), code)
+        given(f"a member that is {status}, with the document of before",
+              changed.proof("comune", "Mensa", members=before), "members-rollback")  # fmt: skip
+    for reason, code in (("rotation", "unknown-key"), ("compromise", "revoked-key")):
+        late = simple_log()
+        late.rotate("comune", reason)
+        late.keys["comune"].reverse()
+        late.publish("comune", "Mensa")
+        given(f"signed by the old key after its {reason}", late.proof("comune", "Mensa"), code)
+    early = simple_log()
+    early.rotate("comune", "compromise")
+    given("signed by a key before its compromise", early.proof("comune", "Mensa"))
+    gone = simple_log()
+    old = gone.subject("comune", "Mensa")
+    gone.publish("comune", "Sportello")
+    given("an entry that a later publication no longer has", make_proof(old, gone, gone.root), "entry-removed")
+    withdrawn = simple_log()
+    withdrawn.withdraw("comune", leaf_hash(withdrawn.subject("comune", "Mensa").record))
+    given("an entry that was withdrawn", withdrawn.proof("comune", "Mensa"), "entry-removed")
+    given("its neighbour, which was not", withdrawn.proof("comune", "Sportello"))
+    return "The proof of one map entry, verified from the network's id", {"net": log.net}, cases
+
+
+def heads() -> tuple[str, dict[str, Any], list[Case]]:
+    log = busy_log()
+    leaves = [merkle.leaf(line) for line in log.raw_lines()]
+    key = signer("log")
+
+    def note(size: int, root: bytes, by: SigningKey = key) -> str:
+        return sign_head(Checkpoint(origin(log.net), size, root), by).decode()
+
+    def pair(shown: str) -> dict[str, Any]:
+        made = make_pair(log.note, shown, [log.root.log], leaves)
+        assert made is not None
+        return msgspec.to_builtins(made)
+
+    roots = [raw.decode() for raw in log.roots]
+    same, smaller = pair(note(len(leaves), b"1" * 32)), pair(note(5, b"1" * 32))
+    honest = b64u_encode(merkle.root(leaves[:5]))
+    agreeing = smaller | {"shown": note(5, merkle.root(leaves[:5]))}
+
+    def given(name: str, expect: str, *pairs: dict[str, Any], **more: object) -> Case:
+        document = {"v": 1, "net": log.net, "roots": roots, "pairs": list(pairs), **more}
+        return case(name, {"evidence": json.dumps(document, separators=(",", ":"), ensure_ascii=False)}, expect)
+
+    return (
+        "Evidence that a board signed two histories, checked from the network's id",
+        {"net": log.net},
+        [
+            given("two heads of one size", "ok", same),
+            given("a smaller head that is none of its past", "ok", smaller),
+            given("several", "ok", same, smaller),
+            given("another network", "wrong-network", same, net="A" * 43),
+            given("no root", "bad-shape", same, roots=[]),
+            given("root-1 left out", "wrong-network", same, roots=roots[1:]),
+            given("no pair", "bad-shape"),
+            given("an unknown member of a pair", "bad-shape", same | {"extra": 1}),
+            given("one good pair, one of heads that agree", "heads-agree", same, agreeing),
+            given("heads that agree", "heads-agree", agreeing),
+            given("the same head twice", "heads-agree", same | {"shown": log.note}),
+            given("the shown head signed by a stranger", "bad-checkpoint", same | {"shown": note(5, b"1" * 32, signer("x"))}),
+            given("the held head signed by a stranger", "bad-checkpoint",
+                  same | {"held": note(len(leaves), merkle.root(leaves), signer("x"))}),
+            given("another root than the held log has", "bad-proof", smaller | {"root": b64u_encode(b"2" * 32)}),
+            given("a step missing", "bad-proof", smaller | {"path": smaller["path"][:-1]}),
+            given("a step too many", "bad-proof", smaller | {"path": [*smaller["path"], honest]}),
+            given("a larger head shown", "bad-proof", same | {"shown": note(len(leaves) + 1, b"1" * 32)}),
+            given("an empty log shown", "bad-proof", same | {"shown": note(0, b"1" * 32)}),
+        ],
+    )  # fmt: skip
+
+
 FILES = {
     "strict-json": strict_json,
     "base64url": base64url,
@@ -712,6 +903,8 @@ FILES = {
     "envelopes": envelopes,
     "receipts": receipts,
     "tokens": tokens,
+    "proofs": proofs,
+    "heads": heads,
 }
 
 

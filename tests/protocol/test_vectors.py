@@ -20,9 +20,11 @@ from protocol.envelope import (
     verify_relay,
 )
 from protocol.errors import ProtocolError
+from protocol.heads import check_evidence
 from protocol.jws import KeyState
 from protocol.keys import Jwk, from_jwk, thumbprint
 from protocol.limits import ROUTING_MAX
+from protocol.proofs import verify_proof
 from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
@@ -102,6 +104,15 @@ def tokens(common: Given, given: Given) -> None:
     check_body(check_token(given["text"], MEMBERS, **wanted), common["content"].encode())
 
 
+def proofs(common: Given, given: Given) -> None:
+    asked = {"node": given.get("node"), "id_": given.get("id")}
+    verify_proof(given["proof"].encode(), net=common["net"], suite=S1, **asked)
+
+
+def heads(common: Given, given: Given) -> None:
+    check_evidence(given["evidence"].encode(), net=common["net"], suite=S1)
+
+
 READERS: dict[str, Callable[[Given, Given], None]] = {
     "strict-json": strict_json,
     "base64url": base64url,
@@ -112,6 +123,8 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "envelopes": envelopes,
     "receipts": receipts,
     "tokens": tokens,
+    "proofs": proofs,
+    "heads": heads,
 }
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['name']}")

@@ -226,5 +226,29 @@ def test_each_row_says_who_may_ask():
     assert len(table) == len(rows(lambda *_: None))
     assert [key for key, who in table.items() if who == "member"] == [("POST", paths.CATALOGUE)]
     assert {key for key, who in table.items() if who == "anyone, members see more"} == {
-        ("GET", paths.OBJECT_ROUTE), ("GET", paths.MAP),
+        ("GET", paths.OBJECT_ROUTE), ("GET", paths.MAP), ("GET", paths.MAP_PROOF_ROUTE),
     }  # fmt: skip
+
+
+async def test_a_proof_is_for_anyone_and_one_of_a_network_line_for_members(served):
+    from protocol.proofs import verify_proof
+    from tests.registry.world import uid
+
+    public, hidden = uid("comune-tavullia", "Centro anziani"), uid("comune-tavullia", "Linea urgente")
+    status, raw = await served.call("GET", paths.map_proof("comune-tavullia", public))
+    assert status == 200
+    assert verify_proof(raw, net=served.world.net, suite=S1, id_=public).service.name == "Centro anziani"
+    for target in (
+        paths.map_proof("comune-tavullia", hidden),
+        paths.map_proof("comune-tavullia", public) + "?vis=network",
+    ):
+        status, raw = await served.call("GET", target)
+        assert (status, problem(raw)) == (404, "not-found")
+    status, raw = await served.as_(served.tavullia, "GET", paths.map_proof("comune-tavullia", hidden))
+    assert status == 200
+    assert verify_proof(raw, net=served.world.net, suite=S1, id_=hidden).publication.vis == "network"
+    assert (
+        problem((await served.call("GET", paths.map_proof("comune-tavullia", public) + "?vis=secret"))[1])
+        == "bad-shape"
+    )
+    assert problem((await served.call("GET", paths.map_proof("Tavullia", public)))[1]) == "bad-node-id"
