@@ -13,6 +13,8 @@ ALARMS: Final[dict[str, str]] = {
     "recipient-ended": "L'ufficio ha lasciato la rete: scegliere un'altra strada.",
     "rejected": "L'altro programma non ha potuto accettare un passaggio: telefonare all'ufficio.",
     "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
+    "restored-here": "Questo archivio è tornato da una copia: telefonare all'ufficio e sentire che cosa è cambiato.",
+    "backup-failed": "La copia di sicurezza non è riuscita: «status» dice perché.",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

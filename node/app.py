@@ -11,7 +11,7 @@ import signal
 import statistics
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
+from node.exchange import restored
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
@@ -30,6 +31,8 @@ from node.mailbox.handlers import MailboxService
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
+from node.runtime.backup_loop import BackupLoop, Copied
+from node.runtime.backup_state import clean
 from node.runtime.caller import authenticate
 from node.runtime.client import Outbound
 from node.runtime.config import NodeConfig
@@ -43,6 +46,9 @@ from protocol import paths
 from protocol.envelope import read_items
 from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
+
+if TYPE_CHECKING:
+    from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
@@ -105,7 +111,14 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = _Handlers(self._command, {"join": self._join, "sync": self._sync, "take-back": self._take_back})
+        clean(self.body.store.path)
+        if await self.readers.read(restored.open_peers):
+            await self.writer.submit(restored.began)
+        body = self.body
+        copied = Copied(body.data_dir, self.config.backup, body.clock, body.ctx.keystore, self._copied)
+        backups = BackupLoop(copied, self._backup_failed)
+        own = {"join": self._join, "sync": self._sync, "take-back": self._take_back, "backup": backups.command}
+        commands = _Handlers(self._command, own)
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
@@ -122,6 +135,7 @@ class App:
         self._keep("tick", self._tick_for_ever())
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
+        self._keep("backup", backups.run())
         self._start_polls()
 
     async def stop(self) -> None:
@@ -292,6 +306,16 @@ class App:
             now, me = self.body.clock.now(), self.body.ctx.me
             with contextlib.suppress(ProtocolError):  # a full disk must not end the loop
                 await self.writer.submit(lambda tx: raise_alarm(tx, now, code, me, None, None))
+
+    def _copied(self) -> "Source":
+        from node.backups import source
+
+        return source(self.config)
+
+    async def _backup_failed(self, _: str) -> None:
+        now, me = self.body.clock.now(), self.body.ctx.me
+        with contextlib.suppress(ProtocolError):  # a full disk must not end the loop
+            await self.writer.submit(lambda tx: raise_alarm(tx, now, "backup-failed", me, None, None))
 
     async def _tick_for_ever(self) -> None:
         while True:

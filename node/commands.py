@@ -39,8 +39,9 @@ def table() -> Mapping[str, Command]:
     from node.catalogue.commands import COMMANDS as CATALOGUE
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
+    from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **CATALOGUE, **MAP, **MEMBER}
+    return {**CASES, **CATALOGUE, **MAP, **MEMBER, **RESTORING}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
@@ -102,4 +103,4 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
 
 
 # Need the network: only a running process has them.
-SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back"})
+SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "backup"})

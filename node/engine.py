@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import delivery, inbox, outbox, restored, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -24,6 +24,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *tables.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
+    *restored.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import time
 from typing import Final
 
+from node.runtime.backup_state import load
+from node.runtime.cli_backup import backup_check
 from node.runtime.config import RegistryConfig, load_config
 from node.runtime.doctor import Check, Finding, Result, disk_space, file_modes, local_disk, owner, run_checks
 from protocol.errors import ProtocolError
@@ -30,6 +33,7 @@ def check(session: Session) -> tuple[list[Result], Status | None]:
         owner(data / STORE_NAME),
         Check("chiavi", lambda: _keys(config)),
         Check("garanti", lambda: _no_guarantor_keys(data, status)),
+        backup_check(lambda: load(data), lambda: config.backup, lambda: int(time())),
         Check("rete", lambda: _network(status, problem)),
         *(_expiry(one) for one in (status.warnings if status else ())),
     ]
