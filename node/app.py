@@ -116,8 +116,8 @@ class App:
             await self.writer.submit(restored.began)
         body = self.body
         copied = Copied(body.data_dir, self.config.backup, body.clock, body.ctx.keystore, self._copied)
-        backups = BackupLoop(copied, self._backup_failed)
-        own = {"join": self._join, "sync": self._sync, "take-back": self._take_back, "backup": backups.command}
+        self.backups = BackupLoop(copied, self._backup_failed)
+        own = {"join": self._join, "sync": self._sync, "take-back": self._take_back, "backup": self.backups.command}
         commands = _Handlers(self._command, own)
         routes = [
             *local.local_routes(token, commands),
@@ -135,7 +135,7 @@ class App:
         self._keep("tick", self._tick_for_ever())
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
-        self._keep("backup", backups.run())
+        self._keep("backup", self.backups.run())
         self._start_polls()
 
     async def stop(self) -> None:

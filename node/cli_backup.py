@@ -11,7 +11,7 @@ from node.cli_kit import ItalianCommand, ItalianGroup, OutFile, Session, pass_se
 from node.cli_setup import CONFIG_NAME
 from node.runtime import backup_state, cli_backup, terminal
 from node.runtime.backup_state import Backup, Made
-from node.runtime.cli_kit import Folder, InFile
+from node.runtime.cli_kit import Folder, InFile, json_option
 from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ def backup(ctx: click.Context, to: Path | None, passphrase_file: Path | None, ke
     """
     if ctx.invoked_subcommand is None:
         _backup(ctx.find_object(Session) or Session(Path()), to, passphrase_file, key_file)
+
+
+backup.params.append(json_option())
 
 
 def _backup(session: Session, to: Path | None, passphrase_file: Path | None, key_file: Path | None) -> None:

@@ -77,6 +77,8 @@ def _key_files(folder: Path) -> Iterator[Path]:
 def _network(status: Status | None, problem: ProtocolError | None) -> Finding:
     if problem is not None or status is None:
         raise problem or ProtocolError("internal")
+    if status.untold:
+        raise ProtocolError("registry-restored")
     if status.pilot:
         return Finding("warn", "RETE PILOTA", "Fare la cerimonia vera: root key, root draft, root sign, root install.")
     return Finding("ok", f"Radice {status.root}; aderenti: {status.members}; richieste in attesa: {status.pending}.")

@@ -8,7 +8,7 @@ import msgspec
 
 from node.runtime import backup_state, cli_backup
 from node.runtime.backup_state import Backup, Made
-from node.runtime.cli_kit import Folder, InFile, ItalianCommand, OutFile, Whole, expecting, read_json
+from node.runtime.cli_kit import Folder, InFile, ItalianCommand, OutFile, Whole, expecting, json_option, read_json
 from protocol.errors import ProtocolError
 from registry.cli_kit import CONFIG_NAME, Group, Session
 
@@ -52,6 +52,9 @@ def backup(ctx: click.Context, to: Path | None, passphrase_file: Path | None, ke
     secret = cli_backup.secret_for(passphrase_file, key_file, config.backup, twice=True)
     made = msgspec.json.decode(_make(session, config, asked(target, secret)), type=Made)
     session.show(made, cli_backup.made_text(made))
+
+
+backup.params.append(json_option())
 
 
 def _make(session: Session, config: "RegistryConfig", request: Backup) -> bytes:

@@ -161,7 +161,7 @@ def _status(db: Db, engine: RegistryEngine, _: Nothing) -> Status:
         net=held.net, name=held.root.root.name, pilot=held.root.pilot, root=held.root.root.n,
         root_exp=held.root.root.exp, members=len(held.members), version=held.version, version_exp=held.doc.exp,
         log=db.execute("SELECT size FROM edge").fetchone()[0], pending=len(engine.pending(db)),
-        warnings=engine.warnings(db), key_dir=setting(db, "key_dir"),
+        warnings=engine.warnings(db), key_dir=setting(db, "key_dir"), untold=restored.untold(db),
     )  # fmt: skip
 
 

@@ -122,11 +122,19 @@ def with_full(state: State, made: Made) -> State:
 
 
 def leave_erased(source: Source, to: Path) -> None:
-    """`erased.list` lies at the target too: an old copy must not bring back what was erased after it."""
-    erased = source.store.with_name(backup.ERASED_NAME)
+    """`erased.list` lies at the target too: an old copy must not bring back what was erased after it.
+
+    Several members may share a target: lines are added, never taken away. A line cut short was not acknowledged.
+    """
     there = to / backup.ERASED_NAME
-    if erased.exists() and (not there.exists() or there.read_bytes() != erased.read_bytes()):
-        replace_private(there, erased.read_bytes())
+    held = _lines(there)
+    missing = [line for line in _lines(source.store.with_name(backup.ERASED_NAME)) if line not in set(held)]
+    if missing:
+        replace_private(there, b"".join(line + b"\n" for line in held + missing))
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
 # -- letting go

@@ -163,7 +163,12 @@ class Draft:
             StoreLock(self.folder / _MARK).release()
             shutil.rmtree(self.folder)  # a restore that was killed: it never got its name
         make_private_dir(self.folder)
-        self._lock: StoreLock | None = StoreLock(self.folder / _MARK)
+        self._lock: StoreLock | None = None
+        try:
+            self._lock = StoreLock(self.folder / _MARK)
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise ProtocolError("disk-full", field=str(self.folder)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -177,10 +182,13 @@ class Draft:
         """Renames it to the target. Returns where the content it replaces went, if there was any."""
         files = {site.keys: parts["keys"], PASSPHRASE_NAME: parts.get("passphrase"), CA_NAME: parts.get("ca")}
         files[backup.ERASED_NAME] = erased or None
-        for name, raw in files.items():
-            if raw is not None:
-                replace_private(self.folder / name, raw)
-        sync_dir(self.folder)
+        try:
+            for name, raw in files.items():
+                if raw is not None:
+                    replace_private(self.folder / name, raw)
+            sync_dir(self.folder)
+        except OSError as error:
+            raise ProtocolError("disk-full", field=str(self.folder)) from error
         self._release()  # Windows renames no directory with an open file in it
         old = _put_aside(self.target, now)
         self.folder.rename(self.target)

@@ -73,7 +73,7 @@ def test_a_copy_beside_a_writer_is_consistent_and_stops_nobody(desks):
 
         while not stop.is_set():
             request = ask.Refer(to="b", offer=offered(), as_=OPERATOR)
-            written.append(writer.call(lambda tx: desk.refer(tx, body.ctx, request)).leg)
+            written.append(writer.call(lambda tx, request=request: desk.refer(tx, body.ctx, request)).leg)
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -84,10 +84,12 @@ def test_a_copy_beside_a_writer_is_consistent_and_stops_nobody(desks):
             before = list(written)
             file = backup.make(backups.source(body.config), desks.copies, KEY, now=NOW)
             after = len(written)
-            with restore.workroom(desks.copies) as folder:
-                with restore.opened(backups.SITE, backup_path(file), KEY, folder) as held:
-                    found = backups.contents(held, folder)
-                    legs = held.store.read(lambda db: {leg for (leg,) in db.execute("SELECT leg FROM leg")})
+            with (
+                restore.workroom(desks.copies) as folder,
+                restore.opened(backups.SITE, backup_path(file), KEY, folder) as held,
+            ):
+                found = backups.contents(held, folder)
+                legs = held.store.read(lambda db: {leg for (leg,) in db.execute("SELECT leg FROM leg")})
             assert set(before) <= legs
             assert found.cases == found.events <= after + 1
     finally:
@@ -254,6 +256,33 @@ def test_a_disk_that_fills_at_any_place_leaves_no_copy_under_its_name(desks, roo
     assert done.stdout.strip() in ("disk-full", "store-settings", "store-busy"), done.stderr
     assert os.listdir(desks.copies) == []
     desks.backup("a")
+
+
+RESTORED_LIMITED = LIMITED.replace(
+    """    config = load_config(Path(sys.argv[1]) / "raccordo.toml", NodeConfig)
+    backups.make_offline(config, asked(Path(sys.argv[2]), Secret("key-file", bytes(range(32)))), int(time.time()))
+""",
+    """    backups.bring_back(Path(sys.argv[1]), Secret("key-file", bytes(range(32))), Path(sys.argv[2]), int(time.time()))
+""",
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no rlimits")
+@pytest.mark.parametrize("room", [0, 100, 4096, 100_000, 220_000])
+def test_a_disk_that_fills_while_restoring_leaves_no_directory(desks, tmp_path, room):
+    file = desks.backup("a")
+    line = [sys.executable, "-c", RESTORED_LIMITED, str(file), str(tmp_path / "new"), str(room)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "disk-full", done.stderr
+    assert not list(tmp_path.glob("new*"))
+
+
+def test_lists_of_erased_at_a_shared_target_are_joined(desks):
+    first, second = (msgspec.json.encode({"leg": f"{i}" * 8, "at": NOW}) + b"\n" for i in (1, 2))
+    (desks.copies / "erased.list").write_bytes(first + b'{"leg":"tagli')
+    (desks.path("a") / "erased.list").write_bytes(second + b'{"le')
+    desks.backup("a")
+    assert (desks.copies / "erased.list").read_bytes() == first + second
 
 
 # -- kill -9
