@@ -43,6 +43,7 @@ def mark(tx: sqlite3.Connection, now: int, *, above: int = 0) -> tuple[str, ...]
     """
     peers = tuple(peer for (peer,) in tx.execute("SELECT DISTINCT peer FROM leg WHERE side != 'L' ORDER BY peer"))
     _begin_epoch(tx, max(int(setting(tx, EPOCH, "1")), above, now - 1) + 1)
+    tx.execute("UPDATE peer SET k = 0, next_at = 0, failing_since = NULL")  # how fast it was to go, long ago
     set_setting(tx, RESTORED_AT, str(now))
     _set_open(tx, peers)
     _log(tx, now, "restored")
