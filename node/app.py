@@ -96,6 +96,7 @@ class App:
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
         self.mailbox: MailboxService | None = None
+        self.backups: BackupLoop | None = None
         self._told: set[str] = set()
         self._changes = asyncio.Condition()
         self._notices: set[asyncio.Task[None]] = set()
@@ -116,8 +117,8 @@ class App:
             await self.writer.submit(restored.began)
         body = self.body
         copied = Copied(body.data_dir, self.config.backup, body.clock, body.ctx.keystore, self._copied)
-        self.backups = BackupLoop(copied, self._backup_failed)
-        own = {"join": self._join, "sync": self._sync, "take-back": self._take_back, "backup": self.backups.command}
+        self.backups = backups = BackupLoop(copied, self._backup_failed)
+        own = {"join": self._join, "sync": self._sync, "take-back": self._take_back, "backup": backups.command}
         commands = _Handlers(self._command, own)
         routes = [
             *local.local_routes(token, commands),
@@ -135,12 +136,14 @@ class App:
         self._keep("tick", self._tick_for_ever())
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
-        self._keep("backup", self.backups.run())
+        self._keep("backup", backups.run())
         self._start_polls()
 
     async def stop(self) -> None:
         """Takes no new calls, ends the loops, gives the store back; what was acknowledged is on disk."""
         local.withdraw(self.body.data_dir)
+        if self.backups is not None:
+            self.backups.end()
         if self.mailbox is not None:
             self.mailbox.close()
         for listener in self._listeners:

@@ -577,8 +577,12 @@ def _backup_checks(session: Session) -> "list[Check]":
     from node.runtime import doctor as checks
     from node.runtime.backup_state import load
     from node.runtime.cli_backup import backup_check
+    from node.runtime.restore import put_aside
 
     def restored() -> checks.Finding:
+        if aside := put_aside(session.data_dir):
+            text = say("C'è ancora ciò che un ripristino ha messo da parte: {path}").format(path=aside[0])
+            return checks.Finding("warn", text, say("Quando tutto va, toglierlo: contiene anche ciò che è cancellato."))
         found = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
         if not found.resync_open:
             return checks.Finding("ok", say("Nessun ente da sentire dopo un ripristino."))

@@ -95,6 +95,7 @@ class App:
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
         self._copying: asyncio.Task[None] | None = None
+        self.backups: BackupLoop | None = None
         self._said: set[tuple[str, str, int]] = set()
 
     @classmethod
@@ -113,7 +114,7 @@ class App:
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         await self._bind(self.routes(), http.listen_host or "127.0.0.1", http.listen_port, limits, self.requests)
         token = local.new_token(self.dice)
-        backups = BackupLoop(
+        self.backups = backups = BackupLoop(
             Copied(self.data_dir, self.config.backup, self.clock, self.engine.board.keystore, self._copied, self._size),
             _left_to_doctor,
         )
@@ -142,6 +143,8 @@ class App:
         """Takes no new calls; what was acknowledged is on disk."""
         local.withdraw(self.data_dir)
         self.service.close()
+        if self.backups is not None:
+            self.backups.end()
         if self.mailbox is not None:
             self.mailbox.close()
         for task in (self._turning, self._copying):

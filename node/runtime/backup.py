@@ -50,6 +50,7 @@ class Source(NamedTuple):
     config: Path
     facts: Callable[[sqlite3.Connection], Facts]
     extra: tuple[tuple[Part, Path], ...] = ()
+    stopped: Callable[[], bool] = bool  # True once the program wants to end
 
 
 def make(
@@ -100,7 +101,7 @@ def _write(source: Source, to: Path, secret: Secret, facts: Facts, now: int, wha
     try:
         writer = sealed_file.Writer(draft, header, key)
         for name, path in _parts(source, what, snapshot):
-            _add(writer, name, path)
+            _add(writer, name, path, source.stopped)
         writer.write((0).to_bytes(4, "big"))
         digest = writer.close()
         draft.replace(final)
@@ -125,12 +126,14 @@ def _parts(source: Source, what: What, snapshot: Path) -> Iterator[tuple[Part, P
     yield from ((name, path) for name, path in source.extra if what == "full" or name == "passphrase")
 
 
-def _add(writer: sealed_file.Writer, name: Part, path: Path) -> None:
+def _add(writer: sealed_file.Writer, name: Part, path: Path, stopped: Callable[[], bool]) -> None:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = msgspec.json.encode(_PartHead(name, size))
         writer.write(len(head).to_bytes(4, "big") + head)
         while size:
+            if stopped():
+                raise ProtocolError("busy")
             block = file.read(min(size, _BLOCK))
             if not block:
                 raise ProtocolError("backup-target", field=path.name, got="it shrank")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -43,6 +44,7 @@ class BackupLoop:
         self._failed = failed
         self._one = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._ended = threading.Event()
         if isinstance(copied.keystore, Keystore):
             loop = asyncio.get_running_loop()
             copied.keystore.on_change = lambda: _tell(loop, self._wake)
@@ -57,20 +59,25 @@ class BackupLoop:
                 await asyncio.wait_for(self._wake.wait(), TURN)
             self._wake.clear()
 
+    def end(self) -> None:
+        """A copy under way to a slow disk must not hold up the end of the program."""
+        self._ended.set()
+
     async def turn(self) -> None:
         """Makes what is due; a failure is told."""
         from node.runtime import backup_turn as turns
 
         copied, now = self._copied, self._copied.clock.now()
-        log = await copied.log() if copied.log is not None else None
         async with self._one:
+            log = await self._grown()
             state, kids = load(copied.data_dir), turns.kids(copied.keystore.entries())
             full, keys = turns.full_due(state, copied.config, now, log=log), turns.keys_due(state, kids, now)
             if not full and not keys:
                 return
 
             def work() -> None:
-                turns.run(copied.source(), copied.config, copied.data_dir, kids, now=now, full=full, keys=keys)
+                source = copied.source()._replace(stopped=self._ended.is_set)
+                turns.run(source, copied.config, copied.data_dir, kids, now=now, full=full, keys=keys)
 
             try:
                 await asyncio.to_thread(work)
@@ -78,6 +85,12 @@ class BackupLoop:
                 code = error.code if isinstance(error, ProtocolError) else "internal"
                 event(logging.ERROR, "backup", code=code, exc=None if code != "internal" else error)
                 await self._failed(code)
+
+    async def _grown(self) -> int | None:
+        try:
+            return await self._copied.log() if self._copied.log is not None else None
+        except ProtocolError:
+            return None  # busy: the next turn looks again
 
     async def command(self, payload: bytes) -> bytes:
         """`backup`: a copy now, where and with the secret the request says."""
@@ -87,7 +100,8 @@ class BackupLoop:
         copied = self._copied
 
         def work() -> Made:
-            return turns.make_now(copied.source(), copied.data_dir, request, now=copied.clock.now())
+            source = copied.source()._replace(stopped=self._ended.is_set)
+            return turns.make_now(source, copied.data_dir, request, now=copied.clock.now())
 
         async with self._one:
             return msgspec.json.encode(await asyncio.to_thread(work))

@@ -5,15 +5,19 @@ It lies in `copie.json` beside the store, 0600, without secrets:
 """
 
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from node.runtime.lock import lock_owner
 from node.runtime.platform import replace_private
 
 STATE_NAME: Final = "copie.json"
 SNAPSHOT: Final = ".copia-in-corso"
+WORKROOM: Final = ".verifica-"
+IN_WORK: Final = ".ripristino-in-corso"
 HOUR: Final = 3600
 DAY: Final = 86400
 
@@ -53,9 +57,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def clean(store: Path) -> None:
-    """Removes the snapshot a killed process left beside the store: it would keep what was erased meanwhile."""
+    """Removes what a killed process left beside the store, snapshot or opened copy: it would keep what was erased."""
+    clean_workrooms(store.parent)
     for name in (SNAPSHOT, SNAPSHOT + "-journal", SNAPSHOT + "-wal", SNAPSHOT + "-shm"):
         store.with_name(store.name + name).unlink(missing_ok=True)
+
+
+def clean_workrooms(folder: Path) -> None:
+    """Removes opened copies nobody works in any more."""
+    for left in folder.glob(WORKROOM + "*"):
+        if lock_owner(left / IN_WORK) is None:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def load(folder: Path) -> State:

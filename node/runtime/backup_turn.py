@@ -93,6 +93,8 @@ def run(
         expire(source, config, to, now)
         save(folder, msgspec.structs.replace(state, failed_at=None, failed_code=None))
     except ProtocolError as problem:
+        if source.stopped():
+            return state
         save(folder, msgspec.structs.replace(state, failed_at=now, failed_code=problem.code))
         raise
     return load(folder)

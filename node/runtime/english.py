@@ -119,6 +119,9 @@ TEXTS: Final[dict[str, str]] = {
     "Spostarli su un disco di questo computer.": "Move them to a disk of this computer.",
     # -- copies
     "; provata {days} giorni fa.": "; opened {days} days ago.",
+    "C'è ancora ciò che un ripristino ha messo da parte: {path}": "What a restore put aside is still there: {path}",
+    "Quando tutto va, toglierlo: contiene anche ciò che è cancellato.":
+        "Remove it once all is well: it also holds what was erased.",
     "Chiedere a un ente il file di «raccordo-node seen», poi «raccordo-registry restore --seen FILE».":
         "Ask a member for the file of “raccordo-node seen”, then “raccordo-registry restore --seen FILE”.",
     "Collegare il disco delle copie, o correggere la cartella nella configurazione.":

@@ -16,6 +16,7 @@ import msgspec
 
 from node.runtime import backup
 from node.runtime.backup import Unpacked
+from node.runtime.backup_state import IN_WORK, WORKROOM, clean_workrooms
 from node.runtime.config import ProgramConfig, load_config
 from node.runtime.lock import StoreLock, lock_owner
 from node.runtime.migrations import Migration
@@ -26,8 +27,6 @@ from protocol.errors import ProtocolError
 
 C = TypeVar("C", bound=ProgramConfig)
 DRAFT_SUFFIX: Final = ".ripristino"
-_MARK: Final = ".ripristino-in-corso"
-_WORK: Final = ".verifica-"
 PASSPHRASE_NAME: Final = "frase-chiavi.txt"  # noqa: S105 - a file's name
 CA_NAME: Final = "autorita.pem"
 
@@ -111,11 +110,9 @@ def settled(held: Unpacked) -> bytes:
 def workroom(near: Path) -> Iterator[Path]:
     """A private directory for a copy to be opened in, gone afterwards; what a killed process left goes too."""
     near = near if near.is_dir() else near.parent
-    for left in near.glob(_WORK + "*"):
-        if lock_owner(left / _MARK) is None:
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_WORK, dir=near))
-    lock = StoreLock(folder / _MARK)
+    clean_workrooms(near)
+    folder = Path(tempfile.mkdtemp(prefix=WORKROOM, dir=near))
+    lock = StoreLock(folder / IN_WORK)
     try:
         yield folder
     finally:
@@ -158,14 +155,14 @@ class Draft:
         self.target = target
         self.folder = target.with_name(target.name + DRAFT_SUFFIX)
         if self.folder.exists():
-            if not (self.folder / _MARK).exists():
+            if not (self.folder / IN_WORK).exists():
                 raise ProtocolError("target-not-empty", field=str(self.folder))
-            StoreLock(self.folder / _MARK).release()
+            StoreLock(self.folder / IN_WORK).release()
             shutil.rmtree(self.folder)  # a restore that was killed: it never got its name
         make_private_dir(self.folder)
         self._lock: StoreLock | None = None
         try:
-            self._lock = StoreLock(self.folder / _MARK)
+            self._lock = StoreLock(self.folder / IN_WORK)
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise ProtocolError("disk-full", field=str(self.folder)) from error
@@ -193,7 +190,7 @@ class Draft:
         old = _put_aside(self.target, now)
         self.folder.rename(self.target)
         sync_dir(self.target.parent)
-        (self.target / _MARK).unlink()
+        (self.target / IN_WORK).unlink()
         return old
 
     def _release(self) -> None:

@@ -342,6 +342,31 @@ def test_kill_9_while_restoring_leaves_nothing_half_done(desks, tmp_path):
     assert made.waiting == ["b"] and not (tmp_path / "new.ripristino").exists()
 
 
+def test_what_a_killed_process_left_goes_at_the_next_start(desks):
+    import asyncio
+
+    from node.app import App
+
+    left = desks.path("a") / ".verifica-abc"
+    left.mkdir()
+    (left / "raccordo.db").write_text("ciò che fu cancellato")
+    (desks.path("a") / "raccordo.db.copia-in-corso").write_text("ciò che fu cancellato")
+
+    async def start():
+        app = App(desks.open("a"))
+        await app.start()
+        await app.stop()
+
+    asyncio.run(start())
+    assert not left.exists() and not (desks.path("a") / "raccordo.db.copia-in-corso").exists()
+
+
+def test_a_program_that_ends_waits_for_no_copy(desks):
+    source = backups.source(desks.config("a"))._replace(stopped=lambda: True)
+    refused("busy", backup.make, source, desks.copies, KEY, now=NOW)
+    assert os.listdir(desks.copies) == []
+
+
 # -- old copies
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -151,6 +152,10 @@ def test_people_are_told_and_a_person_who_telephoned_reopens(desks):
     assert {"warn"} == {one["grade"] for one in checks if one["name"] == "ripristino"}
     assert "role-forbidden" in run(desks, "restore", "--confirm-peer", "b", "--as", OPERATOR, ok=False).stderr
     assert "unknown-recipient" in run(desks, "restore", "--confirm-peer", "c", "--as", "CO", ok=False).stderr
+    aside = next(desks.path("a").parent.glob("a.prima-*"))
+    assert aside.name in run(desks, "doctor", ok=False).stdout.replace("\n     ", "")
+    shutil.rmtree(aside)
+    assert "enti da sentire: b" in run(desks, "doctor", ok=False).stdout
     run(desks, "restore", "--confirm-peer", "b", "--as", "CO")
     desks.act("a", desks.leg, "cancel", reason="no-longer-needed")
     log = desks.run("a", lambda tx, _: tx.execute("SELECT what, node, operator FROM restore_log").fetchall())
