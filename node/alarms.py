@@ -16,6 +16,8 @@ ALARMS: Final[dict[str, str]] = {
     "set-aside": "Un messaggio arrivato non si è potuto leggere ed è messo da parte: vedere «quarantine».",
     "heads-differ": "La bacheca d'Ambito ha mostrato a noi e a questo ente due storie diverse: possibile manomissione. "
     "Avvisare i garanti; le due firme sono conservate: «heads».",
+    "restored-here": "Questo archivio è tornato da una copia: telefonare all'ufficio e sentire che cosa è cambiato.",
+    "backup-failed": "La copia di sicurezza non è riuscita: «status» dice perché.",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

@@ -11,7 +11,7 @@ import signal
 import statistics
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
+from node.exchange import restored
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
@@ -31,6 +32,8 @@ from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
+from node.runtime.backup_loop import BackupLoop, Copied
+from node.runtime.backup_state import clean
 from node.runtime.caller import authenticate
 from node.runtime.client import Outbound
 from node.runtime.config import NodeConfig
@@ -44,6 +47,9 @@ from protocol import paths
 from protocol.envelope import read_items
 from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
+
+if TYPE_CHECKING:
+    from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
@@ -91,6 +97,7 @@ class App:
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
         self.mailbox: MailboxService | None = None
+        self.backups: BackupLoop | None = None
         self._told: set[str] = set()
         self._changes = asyncio.Condition()
         self._notices: set[asyncio.Task[None]] = set()
@@ -106,10 +113,17 @@ class App:
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
-        commands = _Handlers(
-            self._command,
-            {"join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof},
-        )
+        clean(self.body.store.path)
+        if await self.readers.read(restored.open_peers):
+            await self.writer.submit(restored.began)
+        body = self.body
+        copied = Copied(body.data_dir, self.config.backup, body.clock, body.ctx.keystore, self._copied)
+        self.backups = backups = BackupLoop(copied, self._backup_failed)
+        own = {
+            "join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof,
+            "backup": backups.command,
+        }  # fmt: skip
+        commands = _Handlers(self._command, own)
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
@@ -127,11 +141,14 @@ class App:
         self._keep("tick", self._tick_for_ever())
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
+        self._keep("backup", backups.run())
         self._start_polls()
 
     async def stop(self) -> None:
         """Takes no new calls, ends the loops, gives the store back; what was acknowledged is on disk."""
         local.withdraw(self.body.data_dir)
+        if self.backups is not None:
+            self.backups.end()
         if self.mailbox is not None:
             self.mailbox.close()
         for listener in self._listeners:
@@ -313,6 +330,16 @@ class App:
             now, me = self.body.clock.now(), self.body.ctx.me
             with contextlib.suppress(ProtocolError):  # a full disk must not end the loop
                 await self.writer.submit(lambda tx: raise_alarm(tx, now, code, me, None, None))
+
+    def _copied(self) -> "Source":
+        from node.backups import source
+
+        return source(self.config)
+
+    async def _backup_failed(self, _: str) -> None:
+        now, me = self.body.clock.now(), self.body.ctx.me
+        with contextlib.suppress(ProtocolError):  # a full disk must not end the loop
+            await self.writer.submit(lambda tx: raise_alarm(tx, now, "backup-failed", me, None, None))
 
     async def _tick_for_ever(self) -> None:
         while True:

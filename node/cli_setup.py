@@ -308,6 +308,10 @@ class _Status(Struct):
     clock_offset: int
     clock_ok: bool
     alarms: list[_Alarm]
+    backup: dict[str, Any] = {}
+    backup_every: int | None = None
+    restored_at: int | None = None
+    resync_open: list[str] = []
 
 
 FRESHNESS: Final = {
@@ -334,7 +338,22 @@ def _status(found: _Status) -> str:
         lines.append(
             terminal.tone(f"L'ora del computer è sbagliata di {found.clock_offset} secondi.", "fail", sys.stdout)
         )
+    lines += _copies(found)
     return "\n".join([*lines, *(_alarm(alarm) for alarm in found.alarms)])
+
+
+def _copies(found: _Status) -> list[str]:
+    from time import time
+
+    from node.runtime.backup_state import State
+    from node.runtime.cli_backup import state_lines
+
+    lines = state_lines(msgspec.convert(found.backup, State), found.backup_every, int(time()))
+    if found.resync_open and found.restored_at is not None:
+        nodes = ", ".join(found.resync_open)
+        text = f"TORNATO DA UNA COPIA il {clock(found.restored_at)}. Enti ancora da sentire: {nodes}."
+        lines.append(terminal.tone(text, "warn", sys.stdout))
+    return lines
 
 
 def _network(found: _Status) -> list[str]:
@@ -594,6 +613,31 @@ def _checks(session: Session) -> "list[Check]":
         checks.clock_offset(offset),
         checks.Check("archivio", lambda: _store(session, db)),
         checks.Check("storia della bacheca", lambda: _history(session)),
+        *_backup_checks(session),
+    ]
+
+
+def _backup_checks(session: Session) -> "list[Check]":
+    from time import time
+
+    from node.runtime import doctor as checks
+    from node.runtime.backup_state import load
+    from node.runtime.cli_backup import backup_check
+    from node.runtime.restore import put_aside
+
+    def restored() -> checks.Finding:
+        if aside := put_aside(session.data_dir):
+            text = say("C'è ancora ciò che un ripristino ha messo da parte: {path}").format(path=aside[0])
+            return checks.Finding("warn", text, say("Quando tutto va, toglierlo: contiene anche ciò che è cancellato."))
+        found = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
+        if not found.resync_open:
+            return checks.Finding("ok", say("Nessun ente da sentire dopo un ripristino."))
+        text = say("Tornato da una copia; enti da sentire: {nodes}").format(nodes=", ".join(found.resync_open))
+        return checks.Finding("warn", text, say("Telefonare, poi «restore --confirm-peer ENTE --as CODICE»."))
+
+    return [
+        backup_check(lambda: load(session.data_dir), lambda: _config(session).backup, lambda: int(time())),
+        checks.Check("ripristino", restored),
     ]
 
 

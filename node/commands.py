@@ -40,8 +40,9 @@ def table() -> Mapping[str, Command]:
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
     from node.proof_commands import COMMANDS as PROOFS
+    from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **CATALOGUE, **MAP, **MEMBER, **PROOFS}
+    return {**CASES, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
@@ -103,4 +104,4 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
 
 
 # Need the network: only a running process has them.
-SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof"})
+SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup"})

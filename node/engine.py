@@ -11,7 +11,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import aside, delivery, heads, inbox, outbox, quota, tables, telling
+from node.exchange import aside, delivery, heads, inbox, outbox, quota, restored, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -28,6 +28,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *box.MIGRATIONS,
     *aside.MIGRATIONS,
     *quota.MIGRATIONS,
+    *restored.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 

@@ -10,9 +10,10 @@ from node.body import Body
 from node.cases.views import counts
 from node.commands import Command, Nothing
 from node.context import setting
-from node.exchange import retry
+from node.exchange import restored, retry
 from node.exchange.outbox import CLOCK_TOLERANCE
 from node.requests import Whole
+from node.runtime.backup_state import State, load
 
 
 class MemberLine(Struct, frozen=True, kw_only=True):
@@ -74,6 +75,10 @@ class StatusView(Struct, frozen=True, kw_only=True):
     clock_offset: int
     clock_ok: bool
     alarms: list[Alarm]
+    backup: State = State()
+    backup_every: int | None = None
+    restored_at: int | None = None
+    resync_open: list[str] = []
 
 
 def _members(db: sqlite3.Connection, body: Body, _: Nothing) -> MembersView:
@@ -113,6 +118,8 @@ def _status(db: sqlite3.Connection, body: Body, _: Nothing) -> StatusView:
         version=held.version if held else None, freshness=held.freshness(now) if held else None,
         pilot=bool(body.trust and body.trust.root.pilot), open_cases=counts(db), queue=queue, oldest_queued=oldest,
         clock_offset=offset, clock_ok=abs(offset) <= CLOCK_TOLERANCE, alarms=_alarms(db, body, Nothing()),
+        backup=load(body.data_dir), backup_every=body.config.backup.every_hours if body.config.backup.to else None,
+        restored_at=restored.restored_at(db), resync_open=list(restored.open_peers(db)),
     )  # fmt: skip
 
 

@@ -299,6 +299,13 @@ class Join(Request, frozen=True):
     relays: list[str] = []
 
 
+class ConfirmPeer(Request, frozen=True):
+    """After a restore: a person telephoned that member and settled what was forgotten here."""
+
+    node: str
+    as_: Operator
+
+
 class ClearAlarm(Request, frozen=True):
     """Somebody took note of an alarm."""
 

@@ -7,13 +7,15 @@ import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.runtime import local
+from node.runtime.backup_loop import BackupLoop, Copied
+from node.runtime.backup_state import clean
 from node.runtime.caller import authenticate
 from node.runtime.config import RegistryConfig
 from node.runtime.http import Listener, ServerLimits, create_server_app, listen
@@ -28,7 +30,7 @@ from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
 from protocol.suite import Suite
-from registry import intake, joining, statements
+from registry import intake, joining, log, restored, statements
 from registry.asking import Expiry
 from registry.commands import TABLE, run_row
 from registry.engine import RegistryEngine
@@ -36,6 +38,9 @@ from registry.handlers import board, doctor, posts
 from registry.handlers import map as map_handlers
 from registry.opening import open_keys, open_store
 from registry.service import Asked, Service
+
+if TYPE_CHECKING:
+    from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
 JOIN_STATE: Final = paths.JOIN + "/{ref}"
@@ -92,6 +97,8 @@ class App:
         self.mailbox: MailboxService | None = None
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
+        self._copying: asyncio.Task[None] | None = None
+        self.backups: BackupLoop | None = None
         self._said: set[tuple[str, str, int]] = set()
 
     @classmethod
@@ -102,13 +109,19 @@ class App:
 
     async def start(self) -> None:
         """Binds the listeners, announces the local channel, signs what is due. Raises config-missing without a root."""
+        clean(self.store.path)
         await self.service.read(self.engine.root)
+        await self.service.read(restored.check_may_sign)
         await self._turn()
         http = self.config.http
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         await self._bind(self.routes(), http.listen_host or "127.0.0.1", http.listen_port, limits, self.requests)
         token = local.new_token(self.dice)
-        commands = {name: self._command(name) for name in TABLE}
+        self.backups = backups = BackupLoop(
+            Copied(self.data_dir, self.config.backup, self.clock, self.engine.board.keystore, self._copied, self._size),
+            _left_to_doctor,
+        )
+        commands = {name: self._command(name) for name in TABLE} | {"backup": backups.command}
         private = [
             *local.local_routes(token, commands),
             health_route(self.clock),
@@ -118,6 +131,7 @@ class App:
         await self._bind(private, "127.0.0.1", http.local_port, patient)
         local.announce(self.data_dir, self._listeners[1].port, token)
         self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
+        self._copying = asyncio.create_task(backups.run(), name="backup")
 
     @property
     def port(self) -> int:
@@ -133,11 +147,14 @@ class App:
         """Takes no new calls; what was acknowledged is on disk."""
         local.withdraw(self.data_dir)
         self.service.close()
+        if self.backups is not None:
+            self.backups.end()
         if self.mailbox is not None:
             self.mailbox.close()
-        if self._turning is not None:
-            self._turning.cancel()
-            await asyncio.gather(self._turning, return_exceptions=True)
+        for task in (self._turning, self._copying):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for listener in self._listeners:
             await listener.stop()
         self.readers.close()
@@ -207,6 +224,14 @@ class App:
         for warning in await self.service.read(self.engine.warnings):
             self._say(warning)
 
+    def _copied(self) -> "Source":
+        from registry.backups import source
+
+        return source(self.config)
+
+    async def _size(self) -> int:
+        return await self.service.read(log.size)
+
     def _say(self, warning: Expiry) -> None:
         key = (warning.what, warning.node, warning.level)
         if key not in self._said:
@@ -220,6 +245,10 @@ class App:
             Gauge("raccordo_members_version", "Versione dell'elenco", lambda: self.service.membership.version),
             Gauge("raccordo_commits", "Scritture confermate", lambda: self.store.commits),
         ]
+
+
+async def _left_to_doctor(_: str) -> None:
+    """A registry has no list of alarms: `doctor` fails on it, and the log has a line."""
 
 
 async def serve(app: App, ready: Callable[[App], None]) -> None:

@@ -149,7 +149,10 @@ class Members(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The board at a glance. `guarantor_keys`: where this server was told guarantors' keys were made."""
+    """The board at a glance. `guarantor_keys`: where this server was told guarantors' keys were made.
+
+    `untold`: restored from a copy, and it signs nothing until somebody says what members have seen.
+    """
 
     net: str
     name: str
@@ -163,6 +166,7 @@ class Status(Struct, frozen=True, kw_only=True):
     pending: int
     warnings: list[Expiry]
     key_dir: str
+    untold: bool = False
 
 
 class ProtocolRow(Struct, frozen=True, kw_only=True):

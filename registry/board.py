@@ -17,7 +17,8 @@ from protocol.members import Membership, read_members
 from protocol.roots import TrustedRoot
 from protocol.strict import b64u_decode
 from protocol.suite import SigningKey, Suite
-from registry import log, objects
+from registry import log, objects, restored
+from registry.settings import set_setting, setting
 from schemas.catalogue import EntryType, LogEntry
 from schemas.membership import Registry, Relay
 
@@ -103,22 +104,14 @@ class Board:
 
     def seal(self, tx: sqlite3.Connection, now: int) -> str:
         """The signed head over everything this command appended."""
+        restored.check_may_sign(tx)
         root = self.root(tx)
         return log.seal(tx, root.net, self.log_key(root), now)
 
 
 # -- settings
 
-
-def setting(db: sqlite3.Connection, name: str, default: str = "") -> str:
-    """One value of the `setting` table."""
-    row = db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
-    return str(row[0]) if row else default
-
-
-def set_setting(tx: sqlite3.Connection, name: str, value: str) -> None:
-    """Writes one value of the `setting` table."""
-    tx.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+__all__ = ["Board", "Published", "identity", "network", "relays", "roots_after", "set_setting", "setting"]
 
 
 def network(db: sqlite3.Connection) -> str:

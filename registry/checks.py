@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import time
 from typing import Final
 
+from node.runtime.backup_state import load
+from node.runtime.cli_backup import backup_check
 from node.runtime.config import RegistryConfig, load_config
 from node.runtime.doctor import (
     Check,
@@ -41,6 +44,7 @@ def check(session: Session) -> tuple[list[Result], Status | None]:
         owner(data / STORE_NAME),
         Check("chiavi", lambda: _keys(config)),
         Check("garanti", lambda: _no_guarantor_keys(data, status)),
+        backup_check(lambda: load(data), lambda: config.backup, lambda: int(time())),
         Check("rete", lambda: _network(status, problem)),
         *(_expiry(one) for one in (status.warnings if status else ())),
     ]
@@ -84,6 +88,8 @@ def _key_files(folder: Path) -> Iterator[Path]:
 def _network(status: Status | None, problem: ProtocolError | None) -> Finding:
     if problem is not None or status is None:
         raise problem or ProtocolError("internal")
+    if status.untold:
+        raise ProtocolError("registry-restored")
     if status.pilot:
         return Finding("warn", "RETE PILOTA", "Fare la cerimonia vera: root key, root draft, root sign, root install.")
     return Finding("ok", f"Radice {status.root}; aderenti: {status.members}; richieste in attesa: {status.pending}.")

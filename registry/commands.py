@@ -17,7 +17,7 @@ from node.map.tables import SqliteMap
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
 from protocol.strict import b64u_decode
-from registry import ceremony
+from registry import ceremony, restored
 from registry.asking import (
     Admitted,
     Amend,
@@ -42,6 +42,7 @@ from registry.asking import (
 from registry.board import network, setting
 from registry.engine import RegistryEngine
 from registry.members import protocols
+from registry.restored import Seen, SeenNumbers
 from schemas.membership import Invitation, PendingFile, ProtocolVersion
 
 A = TypeVar("A", bound=Struct)
@@ -160,7 +161,7 @@ def _status(db: Db, engine: RegistryEngine, _: Nothing) -> Status:
         net=held.net, name=held.root.root.name, pilot=held.root.pilot, root=held.root.root.n,
         root_exp=held.root.root.exp, members=len(held.members), version=held.version, version_exp=held.doc.exp,
         log=db.execute("SELECT size FROM edge").fetchone()[0], pending=len(engine.pending(db)),
-        warnings=engine.warnings(db), key_dir=setting(db, "key_dir"),
+        warnings=engine.warnings(db), key_dir=setting(db, "key_dir"), untold=restored.untold(db),
     )  # fmt: skip
 
 
@@ -216,6 +217,16 @@ def _map(db: Db, _: RegistryEngine, ask: MapView) -> Text:
     return Text(b"".join(lines).decode())
 
 
+def _seen(tx: Db, engine: RegistryEngine, ask: Seen) -> Nothing:
+    restored.told(tx, engine.root(tx), ask, engine.board.clock.now())
+    return Nothing()
+
+
+def _seen_numbers(tx: Db, engine: RegistryEngine, ask: SeenNumbers) -> Nothing:
+    restored.told_numbers(tx, ask, engine.board.clock.now())
+    return Nothing()
+
+
 def _withdraw(tx: Db, engine: RegistryEngine, ask: Refs) -> list[int]:
     return [engine.withdraw(tx, name) for name in ask.refs]
 
@@ -242,6 +253,8 @@ TABLE: Final[dict[str, Command[Struct]]] = {
         "root-install": (Texts, _root_install),
         "root-show": (Nothing, _root_show, False),
         "withdraw": (Refs, _withdraw),
+        "seen": (Seen, _seen),
+        "seen-numbers": (SeenNumbers, _seen_numbers),
         "map": (MapView, _map, False),
     }.items()
 }

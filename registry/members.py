@@ -14,7 +14,7 @@ from protocol.errors import ProtocolError
 from protocol.limits import DAY, MEMBERS_MAX, MEMBERS_RESIGN
 from protocol.members import Membership, build_members
 from protocol.strict import digest
-from registry import objects
+from registry import objects, restored
 from registry.board import Board, Published, identity, relays, setting
 from schemas.membership import (
     Form,
@@ -46,6 +46,7 @@ def newest(db: sqlite3.Connection) -> Issued | None:
 
 def reissue(tx: sqlite3.Connection, board: Board, now: int) -> Issued:
     """Signs and logs the next version, and supersedes the one before. Raises too-large above 16 MiB."""
+    restored.check_may_sign(tx)
     root, last = board.root(tx), newest(tx)
     version = last.version + 1 if last else 1
     doc = MembersDoc(

@@ -150,6 +150,15 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "file-unusable": Problem(500, "after-fix", "Il sistema non lascia usare questo file o questa cartella.", "the system refused the file or directory", "Controllare che il disco sia collegato e che il nome sia giusto."),
     "no-permission": Problem(500, "after-fix", "Manca il permesso di leggere o scrivere qui.", "no permission to read or write here", "Usare una cartella propria (--dir), o chiedere il permesso a chi gestisce il computer."),
     "wrong-file": Problem(422, "after-fix", "Il file non è quello che serve qui.", "not the kind of file expected here", "Controllare quale file si è indicato."),
+    # -- copies
+    "backup-damaged": Problem(422, "never", "La copia è danneggiata o incompleta: non se ne usa nulla.", "the copy is damaged or cut short", "Usare un'altra copia."),
+    "backup-newer": Problem(422, "after-fix", "La copia è di una versione più recente del programma.", "the copy is of a newer version", "Aggiornare il programma."),
+    "backup-foreign": Problem(409, "never", "La copia è di un altro ente o di un'altra rete.", "the copy is another member's or another network's", "Controllare quale copia e quale cartella si sono indicate."),
+    "backup-target": Problem(409, "later", "La cartella delle copie non c'è o non si può usare.", "the directory of copies is not there or cannot be used", "Collegare il disco delle copie, o correggere la cartella nella configurazione."),
+    "backup-unset": Problem(422, "after-fix", "Non è detto dove mettere le copie, o con che cosa cifrarle.", "no directory or no secret for copies", "Indicare cartella e frase segreta: opzioni del comando, o sezione [backup] della configurazione."),
+    "target-not-empty": Problem(409, "after-fix", "La cartella non è vuota: non viene sovrascritta.", "the directory is not empty", "Scegliere un'altra cartella, o aggiungere --replace: quello che c'è viene messo da parte."),
+    "resync-open": Problem(409, "later", "L'archivio è tornato da una copia e quell'ufficio non ha ancora detto che cosa è cambiato.", "restored from a copy; that member has not told us yet what we forgot", "Telefonare all'ufficio, poi «raccordo-node restore --confirm-peer ENTE»."),
+    "registry-restored": Problem(409, "after-fix", "La bacheca è tornata da una copia: non firma finché non sa che cosa gli enti hanno già visto.", "restored from a copy; signs nothing until told what members have seen", "Chiedere a un ente il file di «raccordo-node seen», poi «raccordo-registry restore --seen FILE»."),
     # -- import
     "import-not-a-table": Problem(422, "after-fix", "Il file non è una tabella leggibile.", "not a readable table", "Salvare il foglio come .xlsx o .csv e riprovare."),
     "import-picture": Problem(422, "after-fix", "Il file è un'immagine, non una tabella.", "the file is a picture", "Serve il foglio originale, non una foto o una scansione."),

@@ -27,7 +27,7 @@ CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT N
 )
 
 _DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
-_MANAGE: Final = frozenset({"operators", "assign", "publish", "import"})
+_MANAGE: Final = frozenset({"operators", "assign", "publish", "import", "confirm-peer"})
 # What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
 # access-log. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from node.context import Context
+from node.exchange import restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
 from protocol.calendar_it import Calendar
 from protocol.deadline import URGENCIES, Deadlines, deadline
@@ -40,8 +41,10 @@ def write_event(
 ) -> Written:
     """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds.
 
-    `content` is complete: leg, n, seen, ev. `begins`: the case is new. Raises unknown-recipient, suspended.
+    `content` is complete: leg, n, seen, ev. `begins`: the case is new.
+    Raises unknown-recipient, suspended, resync-open.
     """
+    restored.check_may_write(tx, leg, content.ev)
     now = ctx.clock.now()
     raw = _encoder.encode(content)
     salt = ctx.dice.bytes(32)
@@ -205,10 +208,25 @@ def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: in
     raise_alarm(tx, now, "rejected", row.peer, leg, n)
     if kind == "void":  # a refused replacement cannot be replaced: people telephone
         return
+    if not restored.may_write(tx, row, "void"):  # `void_rejected` makes up for it
+        return
     if kind == "offer":  # nobody holds this leg: what follows a refused offer would wait there for ever
         tx.execute("DELETE FROM outgoing WHERE leg = ?", (leg,))
     write_void(tx, ctx, row, writer, n, seen, cm, told=kind != "offer")
     refold(tx, leg, now)
+
+
+def void_rejected(tx: sqlite3.Connection, ctx: Context, peer: str) -> int:
+    """Writes the voids that a restored store could not write before `peer` had told us. Returns how many."""
+    rows = tx.execute(
+        "SELECT leg, writer, n, jti FROM event JOIN leg USING (leg) WHERE peer = ? AND writer = side AND k = 'rejected'"
+        " AND kind != 'void' AND NOT EXISTS (SELECT 1 FROM event v WHERE v.leg = event.leg AND v.writer = event.writer"
+        " AND v.n = event.n AND v.kind = 'void') ORDER BY leg, n",
+        (peer,),
+    ).fetchall()
+    for leg, writer, n, jti in rows:
+        _rejected(tx, ctx, leg, writer, n, jti, ctx.clock.now())
+    return len(rows)
 
 
 def write_void(

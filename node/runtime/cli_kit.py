@@ -37,15 +37,7 @@ class ItalianCommand(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("context_settings", _HELP)
         super().__init__(*args, **kwargs)
-        self.params.append(
-            click.Option(
-                ["--json"],
-                is_flag=True,
-                expose_value=False,
-                callback=_json_wanted,
-                help="Risposta in JSON, per programmi.",
-            )
-        )
+        self.params.append(json_option())
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         return _italian_help(super().get_help_option(ctx))
@@ -340,6 +332,12 @@ def expecting(what: str, *paths: Path) -> Iterator[None]:
 
 
 # -- how click's own words become ours
+
+
+def json_option() -> click.Option:
+    """`--json` after a command's name; a group that is itself a command takes it too."""
+    text = "Risposta in JSON, per programmi."
+    return click.Option(["--json"], is_flag=True, expose_value=False, callback=_json_wanted, help=text)
 
 
 def _json_wanted(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -45,12 +45,24 @@ class BodyConfig(msgspec.Struct, frozen=True, kw_only=True):
     passphrase_file: str | None = None
 
 
+class BackupConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Copies made by themselves. `to` absent: none are; one of the two files says what they are encrypted with."""
+
+    to: str | None = None
+    passphrase_file: str | None = None
+    key_file: str | None = None
+    every_hours: Annotated[int, msgspec.Meta(ge=1, le=168)] = 24
+    keep: Annotated[int, msgspec.Meta(ge=1, le=366)] = 14
+    max_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30  # what was erased may stay in a copy no longer (GDPR 17)
+
+
 class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What both programs have."""
 
     data_dir: NonEmpty
     bodies: Annotated[tuple[BodyConfig, ...], msgspec.Meta(min_length=1, max_length=1)]
     http: HttpConfig = HttpConfig()
+    backup: BackupConfig = BackupConfig()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -115,7 +127,11 @@ def _absolute(config: C, base: Path) -> C:
 
     bodies = tuple(msgspec.structs.replace(b, passphrase_file=beside(b.passphrase_file)) for b in config.bodies)
     http = msgspec.structs.replace(config.http, ca_file=beside(config.http.ca_file))
-    return msgspec.structs.replace(config, data_dir=str(base / config.data_dir), bodies=bodies, http=http)
+    named = {name: beside(getattr(config.backup, name)) for name in ("to", "passphrase_file", "key_file")}
+    backup = msgspec.structs.replace(config.backup, **named)
+    return msgspec.structs.replace(
+        config, data_dir=str(base / config.data_dir), bodies=bodies, http=http, backup=backup
+    )
 
 
 def _unknown_keys(raw: object, type_: object, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -86,6 +86,18 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"Object contains unknown field `(\w+)`", r"non si conosce «\1»"),
     (r".+ \(at line (\d+), column (\d+)\)", r"riga \1, colonna \2"),
     (r".+ \(at end of document\)", "la fine del file"),
+    # copies
+    (r"a copy made by this program", "una copia fatta da questo programma"),
+    (r"a whole copy of this program", "una copia intera, fatta da questo programma"),
+    (r"a copy of the keys", "una copia delle sole chiavi"),
+    (r"a recovery key file", "un file di chiave di recupero"),
+    (r"an absolute path", "un percorso intero, dalla radice"),
+    (r"at least (\d+) characters", r"almeno \1 caratteri"),
+    (r"two different ones", "due frasi diverse"),
+    (r"too short", "finisce prima del dovuto"),
+    (r"too long", "continua oltre il dovuto"),
+    (r"it shrank", "è cambiato mentre lo si copiava"),
+    (r"header|part|config|chunk \d+", "una parte alterata"),
     # days and hours
     (r"(\d{4})-(\d\d)-(\d\d)", r"\3/\2/\1"),
     (r"not after (\d{4})-(\d\d)-(\d\d)", r"non dopo il \3/\2/\1"),

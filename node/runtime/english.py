@@ -131,4 +131,30 @@ TEXTS: Final[dict[str, str]] = {
     "La bacheca d'Ambito si è contraddetta: {count} volte.": "The board has contradicted itself: {count} times.",
     "Avvisare i garanti; le firme sono conservate: «heads», «heads --export».":
         "Tell the guarantors; the signatures are kept: “heads”, “heads --export”.",
+    # -- copies
+    "; provata {days} giorni fa.": "; opened {days} days ago.",
+    "C'è ancora ciò che un ripristino ha messo da parte: {path}": "What a restore put aside is still there: {path}",
+    "Quando tutto va, toglierlo: contiene anche ciò che è cancellato.":
+        "Remove it once all is well: it also holds what was erased.",
+    "Chiedere a un ente il file di «raccordo-node seen», poi «raccordo-registry restore --seen FILE».":
+        "Ask a member for the file of “raccordo-node seen”, then “raccordo-registry restore --seen FILE”.",
+    "Collegare il disco delle copie, o correggere la cartella nella configurazione.":
+        "Connect the disk of the copies, or correct the directory in the configuration.",
+    "Controllare quale copia e quale cartella si sono indicate.": "Check which copy and which directory were given.",
+    "Farne una adesso: «backup».": "Make one now: “backup”.",
+    "Indicare cartella e frase segreta: opzioni del comando, o sezione [backup] della configurazione.":
+        "Give a directory and a passphrase: options of the command, or [backup] in the configuration.",
+    "L'ultima copia non è riuscita: {why}": "The last copy failed: {why}",
+    "Nessun ente da sentire dopo un ripristino.": "No member to hear from after a restore.",
+    "Non c'è ancora nessuna copia di sicurezza.": "There is no backup yet.",
+    "Provare che si apra: «backup verify FILE».": "Try to open it: “backup verify FILE”.",
+    "Scegliere un'altra cartella, o aggiungere --replace: quello che c'è viene messo da parte.":
+        "Choose another directory, or add --replace: what is there is put aside.",
+    "Telefonare all'ufficio, poi «raccordo-node restore --confirm-peer ENTE».":
+        "Telephone that member, then “raccordo-node restore --confirm-peer MEMBER”.",
+    "Telefonare, poi «restore --confirm-peer ENTE --as CODICE».":
+        "Telephone, then “restore --confirm-peer MEMBER --as CODE”.",
+    "Tornato da una copia; enti da sentire: {nodes}": "Restored from a copy; members to hear from: {nodes}",
+    "Ultima copia: {hours} ore fa, in {path}": "Last copy: {hours} hours ago, in {path}",
+    "Usare un'altra copia.": "Use another copy.",
 }  # fmt: skip

@@ -8,6 +8,7 @@ database with them. Replacing the file leaves the old bytes in free blocks of th
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
@@ -123,6 +124,7 @@ class Keystore(MemoryKeystore):
 
     def __init__(self, path: Path, ring: _Ring, passphrase: str | None) -> None:
         self.path = path
+        self.on_change: Callable[[], None] = _nothing  # after every change, from the thread that made it
         self._ring = ring
         self._passphrase = passphrase
 
@@ -143,8 +145,13 @@ class Keystore(MemoryKeystore):
             raise ProtocolError("keys-missing", field=path.name)
         if readable_by_others(path):
             raise ProtocolError("keys-exposed", field=path.name, expected=mode_command(path))
+        return cls.read(path.read_bytes(), path, passphrase)
+
+    @classmethod
+    def read(cls, raw: bytes, path: Path, passphrase: str | None = None) -> Self:
+        """The keys in `raw`, the content of the file at `path` (which is written at a change only)."""
         try:
-            file = msgspec.json.decode(path.read_bytes(), type=_File)
+            file = msgspec.json.decode(raw, type=_File)
             ring = _unseal(file.sealed, passphrase) if file.sealed is not None else file.ring
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise ProtocolError("keys-damaged", field=path.name) from error
@@ -160,6 +167,11 @@ class Keystore(MemoryKeystore):
         except OSError as error:
             raise ProtocolError("disk-full", field=self.path.name) from error
         self._ring = ring
+        self.on_change()
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _seal(ring: _Ring, passphrase: str) -> _Sealed:

@@ -1,13 +1,15 @@
 """Bounded slices of the long campaigns, for every test run: a few kills, a few canaries; and proof that both can fail."""
 
+import argparse
 import gzip
+import random
 import sqlite3
 import time
 
 import pytest
 
 from bench.world import World
-from tests.campaigns import canary, chaos
+from tests.campaigns import canary, chaos, restore
 from tests.campaigns.leaks import Scanner
 
 
@@ -33,6 +35,13 @@ def test_forty_canaries_are_found_at_neither_registry_nor_relay(tmp_path):
     assert figures["found"] == 0
     assert figures["known_at_both_ends"] == figures["sent"]
     assert figures["outer"]["envelopes"] > 0
+
+
+def test_a_drill_under_load_brings_a_node_back(tmp_path):
+    given = argparse.Namespace(cases=30, drills=1, seed=7, quiet=0.2)
+    figures = restore.campaign(tmp_path, given, random.Random(7))
+    assert figures["faults"] == []
+    assert figures["drills"] == 1
 
 
 @pytest.mark.parametrize("hide", [gzip.compress, lambda text: text, lambda text: text.decode().encode("utf-16-le")])

@@ -9,6 +9,7 @@ import pytest
 
 from node import commands as node_commands
 from node import enrolment
+from node.runtime.backup_state import Backup
 from registry.commands import TABLE as BOARD_TABLE
 from tests.exchange.desks import offer
 from tests.hostile import cases
@@ -34,6 +35,7 @@ def command(town: Town, server: Server, name: str, body: bytes) -> Request:
 def shapes(server: Server) -> dict[str, type]:
     table = BOARD_TABLE if server.name.startswith("registry") else node_commands.table()
     known = {name: row.request for name, row in table.items()}
+    known |= {"backup": Backup}
     return known if table is BOARD_TABLE else known | {"join": enrolment.JoinWish, "sync": node_commands.Nothing}
 
 
