@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from node.cases import operators
+from node.cases import operators, standing
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import delivery, erased, inbox, letters, outbox, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -24,6 +24,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     *tables.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
+    *letters.MIGRATIONS,
+    *erased.MIGRATIONS,
+    *standing.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 

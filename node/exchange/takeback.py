@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from node.context import Context
+from node.exchange.erased import tombstone
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import write_void
 from protocol.errors import ProtocolError
@@ -73,6 +74,8 @@ def _own(db: sqlite3.Connection, leg_id: str) -> LegRow:
     leg = leg_row(db, leg_id)
     if leg is None or leg.side == "L":
         raise ProtocolError("unknown-case", got=leg_id)
+    if tombstone(db, leg_id) is not None:
+        raise ProtocolError("erased")
     return leg
 
 

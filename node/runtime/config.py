@@ -45,6 +45,17 @@ class BodyConfig(msgspec.Struct, frozen=True, kw_only=True):
     passphrase_file: str | None = None
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a desk keeps cases, in months after their end: a decision of the body, with its data protection officer.
+
+    `erase_after`: what `retention` proposes to erase; absent: nothing. `keep`: cases taken in charge here may not be
+    erased sooner at anybody's wish (the body's papers: its own rules on what is discarded when).
+    """
+
+    erase_after: Annotated[int, msgspec.Meta(ge=1, le=1200)] | None = None
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1200)] = 60
+
+
 class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What both programs have."""
 
@@ -58,6 +69,7 @@ class NodeConfig(ProgramConfig, frozen=True, kw_only=True):
     """A node; `relay` keeps mailboxes for other members."""
 
     relay: bool = False
+    retention: RetentionConfig = RetentionConfig()
 
 
 class RegistryConfig(ProgramConfig, frozen=True, kw_only=True):

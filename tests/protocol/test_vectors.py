@@ -22,7 +22,7 @@ from protocol.envelope import (
 from protocol.errors import ProtocolError
 from protocol.jws import KeyState
 from protocol.keys import Jwk, from_jwk, thumbprint
-from protocol.limits import ROUTING_MAX
+from protocol.limits import BODY_MAX, ROUTING_MAX
 from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
@@ -102,7 +102,16 @@ def tokens(common: Given, given: Given) -> None:
     check_body(check_token(given["text"], MEMBERS, **wanted), common["content"].encode())
 
 
+def bodies(_: Given, given: Given) -> None:
+    try:
+        scanned = scan(given["text"].encode(), max_bytes=BODY_MAX)
+    except ProtocolError:
+        raise ProtocolError("bad-body") from None
+    decode_event_body(scanned)
+
+
 READERS: dict[str, Callable[[Given, Given], None]] = {
+    "bodies": bodies,
     "strict-json": strict_json,
     "base64url": base64url,
     "keys": keys,
