@@ -24,6 +24,7 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
+from node.exchange import erased, erasing, takeback
 from node.exchange.log import leg_row
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
@@ -110,7 +111,7 @@ class App:
         token = local.new_token(self.body.dice)
         commands = _Handlers(self._command, {
             "join": self._join, "sync": self._sync, "take-back": self._take_back, "recall": self._recall,
-            "person": self._person,
+            "person": self._person, "erase": self._erase,
         })  # fmt: skip
         routes = [
             *local.local_routes(token, commands),
@@ -261,6 +262,19 @@ class App:
         self.courier.wake()
         return msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
 
+    async def _erase(self, payload: bytes) -> bytes:
+        """What stops travelling is taken from the mailboxes too, as far as nobody fetched it."""
+        asked = decode_as(ask.Erase, payload)
+        leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
+        before = await self.readers.read(lambda db: _queued(db, leg))
+        answer = await self._command("erase")(payload)
+        after = await self.readers.read(lambda db: _queued(db, leg))
+        for dest, mids in before.items():
+            stopped = sorted(mids - after.get(dest, set()))
+            if stopped:
+                await self.courier.ask_relays(dest, stopped, takeback.relays_of(self.body.ctx, dest))
+        return answer
+
     async def _recall(self, payload: bytes) -> bytes:
         """First back from the relays what nobody fetched; what may have been read is recalled."""
         from node.cases import erasure
@@ -394,6 +408,11 @@ class App:
         """Returns after the next commit that changes a referral: what a page or a test waits for."""
         async with self._changes:
             await self._changes.wait()
+
+
+def _queued(db: sqlite3.Connection, leg: str) -> dict[str, set[str]]:
+    row = leg_row(db, leg)
+    return erasing.sealings(db, erased.legs_of_case(db, row.case_id)) if row else {}
 
 
 def _state(db: sqlite3.Connection, leg: str) -> str:

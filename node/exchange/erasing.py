@@ -65,6 +65,15 @@ def case_of(db: sqlite3.Connection, leg: LegRow) -> list[LegRow]:
     return [row for each in legs_of_case(db, leg.case_id) if (row := leg_row(db, each)) is not None]
 
 
+def sealings(db: sqlite3.Connection, legs: Iterable[str]) -> dict[str, set[str]]:
+    """The sealings of these legs that may lie in mailboxes, by recipient; what an erasure leaves over travels on."""
+    found: dict[str, set[str]] = {}
+    for leg in legs:
+        for dest, mid in db.execute("SELECT dest, mid FROM outgoing WHERE leg = ?", (leg,)):
+            found.setdefault(dest, set()).add(mid)
+    return found
+
+
 # -- erasing here
 
 

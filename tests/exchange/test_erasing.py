@@ -87,7 +87,7 @@ def tidied(each):
 # -- what goes and what stays
 
 
-@pytest.mark.feature("F003-05")
+@pytest.mark.feature("F002-29")
 def test_after_an_erasure_neither_the_words_nor_their_ciphertext_lie_in_any_file(ambito, pair):
     a, b = pair
     leg = closed(ambito, a, b)

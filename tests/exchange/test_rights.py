@@ -139,7 +139,6 @@ def test_months_are_those_of_the_calendar(at, months, then):
 # -- everything held about one person
 
 
-@pytest.mark.feature("F003-05")
 def test_everything_held_about_a_person_is_found_in_one_search_and_nobody_elses(ambito, pair):
     a, b = pair
     mine = a.refer("distretto", person=MARIA, description=CANARY).leg

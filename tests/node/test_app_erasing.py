@@ -92,6 +92,30 @@ async def test_a_recall_takes_from_the_mailbox_what_nobody_fetched_and_then_nobo
         assert await ask(a, "erasures") == []
 
 
+async def test_an_erasure_takes_from_the_mailbox_what_nobody_fetched_and_its_end_still_arrives(world):
+    async with world.running("distretto", "tavullia") as apps:
+        a, relay = apps["tavullia"], apps["distretto"]
+        await heads(a)
+        leg = (await ask(a, "refer", to="montelabbate", as_="OP", offer=wanted()))["leg"]
+        held = "SELECT mid FROM post ORDER BY pos"
+
+        async def waiting():
+            return len(await relay.readers.read(lambda db: db.execute(held).fetchall())) == 1
+
+        await until(waiting, a)
+        [(offer,)] = await relay.readers.read(lambda db: db.execute(held).fetchall())
+        await ask(a, "erase", leg=leg, as_="RE", reason="data-subject", basis="prot. 1")
+        assert offer not in [mid for (mid,) in await relay.readers.read(lambda db: db.execute(held).fetchall())]
+    async with world.running("distretto", "tavullia", "montelabbate") as apps:
+        await reaches(apps["montelabbate"], leg, "undeliverable")
+
+        async def answered():
+            return [one["state"] for one in await ask(apps["tavullia"], "erasures")] == ["erased"]
+
+        await until(answered, apps["tavullia"])
+        assert await apps["montelabbate"].readers.read(_bodies) == []
+
+
 async def test_a_recall_of_what_was_fetched_asks_the_other_office(world):
     async with world.running("distretto", "tavullia", "montelabbate") as apps:
         a, b = apps["tavullia"], apps["montelabbate"]
