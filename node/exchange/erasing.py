@@ -280,11 +280,14 @@ def _own_count(tx: sqlite3.Connection, leg: LegRow) -> int:
 
 
 def _nobody_opened(tx: sqlite3.Connection, leg: LegRow) -> bool:
-    """Received, nothing written about it here, never read by a person, never handed over."""
+    """Received, nothing written about it here, no person ever did anything with it, never handed over."""
     if leg.side != "R" or len(legs_of_case(tx, leg.case_id)) > 1:
         return False
-    written = tx.execute("SELECT 1 FROM event WHERE leg = ? AND writer = 'R'", (leg.leg,)).fetchone()
-    return written is None and first_opening(tx, leg.leg) is None
+    touched = tx.execute(
+        "SELECT 1 FROM event WHERE leg = ?1 AND writer = 'R' UNION ALL SELECT 1 FROM access_log WHERE leg = ?1",
+        (leg.leg,),
+    ).fetchone()
+    return touched is None
 
 
 def first_opening(db: sqlite3.Connection, leg: str) -> tuple[str, int] | None:

@@ -57,17 +57,20 @@ def kept(tx: sqlite3.Connection, jti: str) -> tuple[Body, bytes, bytes] | None:
     return (_decode(row[1]), row[0], row[1]) if row else None
 
 
-def acknowledged(tx: sqlite3.Connection, jti: str, k: str, prob: str | None) -> None:
-    """What a signed receipt said of a letter; an end takes every sealing of it away. Anything else is no letter."""
+def acknowledged(tx: sqlite3.Connection, jti: str, k: str, prob: str | None) -> tuple[str, str | None] | None:
+    """What a signed receipt said of a letter; an end takes every sealing of it away.
+
+    Returns (dest, leg) of a letter, None of any other message.
+    """
     ended = k != "stored"
-    if not tx.execute(
+    row = tx.execute(
         "UPDATE letter SET k = ?1, prob = ?2, salt = CASE WHEN ?3 THEN NULL ELSE salt END,"
-        " raw = CASE WHEN ?3 THEN NULL ELSE raw END WHERE jti = ?4",
+        " raw = CASE WHEN ?3 THEN NULL ELSE raw END WHERE jti = ?4 RETURNING dest, leg",
         (k, prob, ended, jti),
-    ).rowcount:
-        return
-    if ended:
+    ).fetchone()
+    if row is not None and ended:
         tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
+    return (row[0], row[1]) if row else None
 
 
 def fate(db: sqlite3.Connection, jti: str) -> tuple[str | None, str | None]:

@@ -158,7 +158,9 @@ def _apply_ack(
     if ended:
         tx.execute("DELETE FROM outgoing WHERE jti = ? AND s IS NULL", (jti,))
     if leg is None or writer is None or n is None:
-        letters.acknowledged(tx, jti, ack.k, prob)
+        letter = letters.acknowledged(tx, jti, ack.k, prob)
+        if letter is not None and ack.k == "rejected":  # a program that does not know it, or that leg: people telephone
+            raise_alarm(tx, now, "rejected", *letter, None)
         return
     (newest,) = tx.execute(
         "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?"

@@ -335,6 +335,7 @@ def test_a_program_that_does_not_know_the_request_says_so_and_people_are_told(am
     monkeypatch.setattr("node.exchange.inbox.decode_event_body", _as_before)
     ambito.carry()
     assert asked(a, leg) == [(True, "data-subject", "unsupported", None, None)]
+    assert a.one("SELECT code FROM alarm WHERE leg = ?", leg) == "rejected"
 
 
 def _as_before(*_args, **_more):
@@ -501,6 +502,17 @@ def test_a_recall_says_who_had_opened_it_and_when(ambito, pair):
     [one] = a.store.read(lambda db: views.erasures(db, a.ctx))
     assert (one.state, one.opened_by, one.opened_at) == ("erased", "AS", opened)
     assert a.one("SELECT code FROM alarm WHERE code LIKE 'recall%'") == "recall-opened"
+
+
+def test_a_recall_of_a_case_that_was_limited_waits_for_a_person(ambito, pair):
+    a, b = pair
+    leg = a.refer("distretto", description=CANARY).leg
+    ambito.carry()
+    b.run(lambda tx: erasure.limit(tx, b.ctx, ask.Limit(leg=leg, as_="RE", reason="legal-claim")))
+    recall(a, leg)
+    ambito.carry()
+    assert asked(a, leg) == [(True, "wrong-recipient", "arrived", None, None)]
+    assert b.case(leg, as_="RE").offer.description == CANARY
 
 
 def test_only_the_sender_recalls(ambito, pair):
