@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sqlite3
 import statistics
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,8 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
-from node.exchange import restored
+from node.exchange import erased, erasing, restored, takeback
+from node.exchange.log import leg_row
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
 TICK: Final = 30.0
+ERASING: Final = frozenset({"erase", "answer-erase", "retention", "rectify"})  # tidied after at once, not at a turn
 TAMPERED: Final = frozenset({"members-rollback", "members-fork", "root-chain", "threshold"})
 STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
 
@@ -121,7 +124,7 @@ class App:
         self.backups = backups = BackupLoop(copied, self._backup_failed)
         own = {
             "join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof,
-            "backup": backups.command,
+            "backup": backups.command, "recall": self._recall, "person": self._person, "erase": self._erase,
         }  # fmt: skip
         commands = _Handlers(self._command, own)
         routes = [
@@ -245,6 +248,8 @@ class App:
             if not command.writes:
                 return await self.readers.read(lambda db: run_in(db, self.body, name, payload))
             answer = await self.writer.submit(lambda tx: run_in(tx, self.body, name, payload))
+            if name in ERASING:
+                await self._tidy()
             if command.sends:
                 self.courier.wake()
                 self.publisher.wake()
@@ -290,6 +295,57 @@ class App:
     async def _fetch_proof(self, payload: bytes) -> bytes:
         """As `proof`, but made by the board."""
         return await self.follower.proof(decode_as(ask.Prove, payload))
+
+    async def _erase(self, payload: bytes) -> bytes:
+        """What stops travelling is taken from the mailboxes too, as far as nobody fetched it."""
+        asked = decode_as(ask.Erase, payload)
+        leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
+        before = await self.readers.read(lambda db: _queued(db, leg))
+        answer = await self._command("erase")(payload)
+        after = await self.readers.read(lambda db: _queued(db, leg))
+        for dest, mids in before.items():
+            stopped = sorted(mids - after.get(dest, set()))
+            if stopped:
+                await self.courier.ask_relays(dest, stopped, takeback.relays_of(self.body.ctx, dest))
+        return answer
+
+    async def _recall(self, payload: bytes) -> bytes:
+        """First back from the relays what nobody fetched; what may have been read is recalled."""
+        from node.cases import erasure
+
+        asked = decode_as(ask.Recall, payload)
+        leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
+        await self.readers.read(lambda db: operators.require(db, asked.as_, "recall", leg))
+        try:
+            unread = await self.courier.take_back(leg) and await self.readers.read(
+                lambda db: _state(db, leg) == "undeliverable"  # only a later step came back: it was received
+            )
+        except ProtocolError as problem:
+            if problem.code not in ("illegal-event", "erased"):  # acknowledged: it has to be asked back
+                raise
+            unread = False
+        wish = msgspec.structs.replace(asked, leg=leg)
+        done = await self.writer.submit(lambda tx: erasure.recall(tx, self.body.ctx, wish, unread=unread))
+        await self._tidy()
+        self.courier.wake()
+        return msgspec.json.encode(done)
+
+    async def _person(self, payload: bytes) -> bytes:
+        """Opening every case takes its time: beside the writer, which then logs it before anybody sees it."""
+        from node.cases import person
+
+        asked = decode_as(ask.FindPerson, payload)
+        keep = self.config.retention
+        found = await self.readers.read(lambda db: person.find(db, self.body.ctx, asked, keep))
+        await self.writer.submit(lambda tx: person.log(tx, self.body.ctx, asked, found))
+        return msgspec.json.encode(found)
+
+    async def _tidy(self) -> None:
+        """The list of what was erased, and the WAL: at once when it can be, else at the next turn."""
+        try:
+            await self.writer.maintain(lambda _: self.body.tidy())
+        except (ProtocolError, OSError) as problem:
+            event(logging.WARNING, "tidy", exc=problem)
 
     # -- loops
 
@@ -351,6 +407,7 @@ class App:
                     await self._note_clock()
                     if await self.writer.submit(self.body.exchange.heads):
                         self.courier.wake()
+                await self._tidy()
             except ProtocolError as problem:
                 event(logging.WARNING, "tick", code=problem.code)
             await asyncio.sleep(TICK)
@@ -397,6 +454,16 @@ class App:
         """Returns after the next commit that changes a referral: what a page or a test waits for."""
         async with self._changes:
             await self._changes.wait()
+
+
+def _queued(db: sqlite3.Connection, leg: str) -> dict[str, set[str]]:
+    row = leg_row(db, leg)
+    return erasing.sealings(db, erased.legs_of_case(db, row.case_id)) if row else {}
+
+
+def _state(db: sqlite3.Connection, leg: str) -> str:
+    row = leg_row(db, leg)
+    return row.state if row else "none"
 
 
 def _base(url: str) -> str:

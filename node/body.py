@@ -13,6 +13,7 @@ from node.catalogue.tables import MIGRATIONS as CATALOGUE_MIGRATIONS
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
 from node.engine import STORE_NAME, Exchange, store_path
+from node.exchange.erased_list import tidy
 from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
 from node.map.heads import MIGRATIONS as HEADS_MIGRATIONS
 from node.map.tables import map_migrations
@@ -107,6 +108,10 @@ class Body:
             trust.keep(tx, fresh, self.clock.now(), roots=[root1])
             self.ctx.net = net
         return fresh
+
+    def tidy(self) -> bool:
+        """What an erasure leaves to be done, on the store's own thread; False: again at the next turn."""
+        return tidy(self.store, self.data_dir)
 
     def close(self) -> None:
         """Gives the store back."""

@@ -61,6 +61,8 @@ class _Line(Struct):
     linked_from: str | None = None
     parent: str | None = None
     desk_to: str | None = None
+    erased: int | None = None
+    limited: bool = False
 
 
 class _Step(Struct):
@@ -79,14 +81,31 @@ class _Step(Struct):
     overruled: bool = False
 
 
+class Erasure(Struct):
+    """One request to erase, as node.cases.views has it."""
+
+    leg: str
+    peer_name: str
+    own: bool
+    reason: str
+    at: int
+    state: str
+    upto: int | None = None
+    answer_reason: str | None = None
+    answered_at: int | None = None
+    opened_by: str | None = None
+    opened_at: int | None = None
+
+
 class _Case(Struct):
     line: _Line
-    offer: Offer
+    offer: Offer | None
     steps: list[_Step]
     allowed: list[str]
     pending_amendments: list[int]
     next: str
     frozen: bool
+    erasures: list[Erasure] = []
 
 
 SIDES: Final[Mapping[str, str]] = {"R": "da", "S": "a", "L": "passaggio interno a"}
@@ -177,7 +196,7 @@ def _lines(lines: list[_Line]) -> str:
             f"{SIDES[line.side]} {line.desk_to or line.peer_name}",
             line.referral,
             line.urgency,
-            line.words + (" – IN RITARDO" if line.late else ""),
+            line.words + (" – IN RITARDO" if line.late else "") + (" – limitato" if line.limited else ""),
             clock(line.respond_by),
         )
         for line in lines
@@ -195,6 +214,35 @@ def _lines(lines: list[_Line]) -> str:
 def case(session: Session, leg: str, as_: str) -> None:
     """Un invio intero, per codice o per le sue prime cifre. L'apertura resta scritta nel registro degli accessi."""
     session.show(session.call("case", ask.Case(leg=leg, as_=as_)), _Case, _case)
+
+
+ASKED_STATES: Final[Mapping[str, str]] = {
+    "queued": "non ancora arrivata all'ufficio", "arrived": "in attesa di risposta",
+    "unsupported": "il programma dell'altro ufficio non la conosce: telefonare",
+    "erased": "eseguita", "refused": "rifiutata",
+}  # fmt: skip
+ASKED_REASONS: Final[Mapping[str, str]] = {
+    "data-subject": "lo chiede la persona", "not-needed": "i dati non servono più",
+    "unlawful": "trattamento illecito", "court-order": "obbligo di legge",
+    "wrong-recipient": "mandato all'ufficio sbagliato", "rectified": "versioni corrette dopo",
+    "retention": "fine della conservazione", "retention-duty": "obbligo di conservazione",
+    "archive": "archivio nel pubblico interesse", "legal-claim": "difesa di un diritto",
+}  # fmt: skip
+
+
+def erasure_text(asked: Erasure) -> str:
+    """One request to erase in a line, with what became of it."""
+    who = f"chiesta a {asked.peer_name}" if asked.own else f"chiesta da {asked.peer_name}"
+    what = "Cancellazione" if asked.upto is None else "Cancellazione delle versioni superate"
+    text = f"{what} {who} il {clock(asked.at)} ({ASKED_REASONS.get(asked.reason, asked.reason)}): "
+    text += ASKED_STATES.get(asked.state, asked.state)
+    if asked.answered_at:
+        text += f" il {clock(asked.answered_at)}"
+    if asked.answer_reason:
+        text += f", {ASKED_REASONS.get(asked.answer_reason, asked.answer_reason)}"
+    if asked.reason == "wrong-recipient" and asked.state == "erased":
+        text += f"; aperto da {asked.opened_by} il {clock(asked.opened_at)}" if asked.opened_at else "; mai aperto"
+    return text
 
 
 LABELS: Final[Mapping[str, str]] = {
@@ -228,11 +276,13 @@ def _case(view: _Case) -> str:
         f"Cosa fare: {view.next}",
         *([f"Rispondere entro: {clock(line.respond_by)}"] if line.respond_by else []),
         *([f"Nasce da: {line.parent or line.linked_from}"] if line.parent or line.linked_from else []),
+        *(["Trattamento limitato (GDPR art. 18): si conserva e basta."] if line.limited else []),
+        *(erasure_text(asked) for asked in view.erasures),
         "",
-        *_fields(view.offer),
+        *(_fields(view.offer) if view.offer else ["Il contenuto non c'è più: restano i passaggi e le date."]),
     ]
     for name, title in PARTS.items():
-        if (part := getattr(view.offer, name)) is not UNSET:
+        if view.offer and (part := getattr(view.offer, name)) is not UNSET:
             lines += ["", title, *(f"  {text}" for text in _fields(part))]
     lines += ["", "Storia"]
     lines += [f"  {_step(step)}" for step in view.steps]
@@ -242,6 +292,15 @@ def _case(view: _Case) -> str:
     may = [f"{commands[ev]:12} {_action(ev)}" for ev in view.allowed if ev in commands]
     lines += ["", "Si può:", *(f"  {command}" for command in may)] if may else ["", "Si può: nulla."]
     return "\n".join(terminal.wrap(text, after="    ") for text in lines)
+
+
+def case_fields(offer: Offer) -> list[str]:
+    """Everything a sheet holds, part by part."""
+    lines = _fields(offer)
+    for name, title in PARTS.items():
+        if (part := getattr(offer, name)) is not UNSET:
+            lines += [title, *(f"  {text}" for text in _fields(part))]
+    return lines
 
 
 def _fields(part: Struct) -> list[str]:

@@ -36,13 +36,14 @@ class Nothing(msgspec.Struct, frozen=True):
 def table() -> Mapping[str, Command]:
     """Every command by name; imported when the first one runs, not when a command line starts."""
     from node.cases.commands import COMMANDS as CASES
+    from node.cases.rights_commands import COMMANDS as RIGHTS
     from node.catalogue.commands import COMMANDS as CATALOGUE
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
     from node.proof_commands import COMMANDS as PROOFS
     from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING}
+    return {**CASES, **RIGHTS, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
@@ -98,7 +99,9 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
         if command is None:
             raise ProtocolError("not-running" if name in SHELL_COMMANDS else "not-found", field="command", got=name)
         runner = body.store.run if command.writes else body.store.read
-        return runner(lambda db: run_in(db, body, name, payload))
+        answer = runner(lambda db: run_in(db, body, name, payload))
+        body.tidy()
+        return answer
     finally:
         body.close()
 

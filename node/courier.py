@@ -216,19 +216,25 @@ class Courier:
         """Asks the relays for our newest event of a leg before anybody read it; True when nobody received it."""
         ctx = self._body.ctx
         planned = await self._readers.read(lambda db: takeback.plan(db, ctx, leg))
-        body = _encode(TakeBack(planned.mids))
-        gone: set[str] = set()
-        for relay in planned.relays:
-            target = paths.mailbox_takeback(planned.dest)
-            try:
-                answer = await self.call("POST", ctx.membership.relays[relay], target, aud=relay, body=body)
-            except ProtocolError as problem:
-                event(logging.INFO, "takeback", member=relay, code=problem.code)
-                continue
-            gone.update(decode(answer.body, TakeBack, max_bytes=_ANSWER_BYTES).mids)
+        gone = await self.ask_relays(planned.dest, planned.mids, planned.relays)
         certain = await self._writer.submit(lambda tx: takeback.take_back(tx, ctx, leg, planned, gone))
         self._on_change([leg])
         return certain
+
+    async def ask_relays(self, dest: str, mids: list[str], relays: list[str]) -> set[str]:
+        """The sealings for `dest` that relays deleted before anybody fetched them; a silent relay is passed over."""
+        ctx = self._body.ctx
+        gone: set[str] = set()
+        for relay in relays:
+            target = paths.mailbox_takeback(dest)
+            try:
+                for start in range(0, len(mids), BATCH_ITEMS):
+                    body = _encode(TakeBack(mids[start : start + BATCH_ITEMS]))
+                    answer = await self.call("POST", ctx.membership.relays[relay], target, aud=relay, body=body)
+                    gone.update(decode(answer.body, TakeBack, max_bytes=_ANSWER_BYTES).mids)
+            except ProtocolError as problem:
+                event(logging.INFO, "takeback", member=relay, code=problem.code)
+        return gone
 
     # -- calls
 

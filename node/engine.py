@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from node.cases import operators
+from node.cases import operators, standing
 from node.context import Context
-from node.exchange import aside, delivery, heads, inbox, outbox, quota, restored, tables, telling
+from node.exchange import aside, delivery, erased, heads, inbox, letters, outbox, quota, restored, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -29,6 +29,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     *aside.MIGRATIONS,
     *quota.MIGRATIONS,
     *restored.MIGRATIONS,
+    *letters.MIGRATIONS,
+    *erased.MIGRATIONS,
+    *standing.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 

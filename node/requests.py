@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from schemas.bodies import Basis, Offer
+from schemas.bodies import Basis, Offer, Person
 from schemas.membership import Invitation, Wanted
 
 Operator = Annotated[str, Meta(min_length=1, max_length=32)]
@@ -310,3 +310,73 @@ class ClearAlarm(Request, frozen=True):
     """Somebody took note of an alarm."""
 
     id: Whole
+
+
+# -- the rights of the person
+
+
+class Erase(Request, frozen=True):
+    """Erases a case here, on every leg of it, and asks the other office; `basis`: which act decided it."""
+
+    leg: str
+    as_: Operator
+    reason: str
+    basis: Annotated[str, Meta(min_length=1, max_length=200)]
+    here_only: bool = False
+
+
+class AnswerErase(Request, frozen=True):
+    """The answer to a peer's request: done (`accept`), or refused with a reason."""
+
+    leg: str
+    as_: Operator
+    accept: bool
+    reason: str | None = None
+    basis: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Recall(Request, frozen=True):
+    """The wrong recipient."""
+
+    leg: str
+    as_: Operator
+
+
+class Retention(Request, frozen=True):
+    """Cases ended longer ago than `months` (absent: as configured); without `apply` nothing changes."""
+
+    as_: Operator
+    months: Annotated[int, Meta(ge=1, le=1200)] | None = None
+    apply: bool = False
+
+
+class FindPerson(Request, frozen=True):
+    """Everything held about one person: by codice fiscale, or by family name and year of birth (given name narrows)."""
+
+    as_: Operator
+    tax_code: Annotated[str, Meta(max_length=16)] | None = None
+    family_name: Annotated[str, Meta(max_length=200)] | None = None
+    given_name: Annotated[str, Meta(max_length=200)] | None = None
+    birth_year: Annotated[int, Meta(ge=1890, le=2100)] | None = None
+
+
+class Rectify(Request, frozen=True):
+    """Puts data right: `person` and `description` replace what they name; a receiver writes `text`.
+
+    `erase_old`: the versions before go, here, and the other office is asked the same.
+    """
+
+    leg: str
+    as_: Operator
+    person: Person | None = None
+    description: Annotated[str, Meta(max_length=600)] | None = None
+    text: Annotated[str, Meta(max_length=600)] | None = None
+    erase_old: bool = False
+
+
+class Limit(Request, frozen=True):
+    """Marks a case as kept and not used, or lifts the mark (`reason` None)."""
+
+    leg: str
+    as_: Operator
+    reason: str | None = None

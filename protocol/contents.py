@@ -59,13 +59,14 @@ def faults(record: Mapping[str, object]) -> Iterator[ProtocolError]:
     for path, name, value in _walk(record, "$"):
         if NOT_PLAIN.search(name) or (isinstance(value, str) and NOT_PLAIN.search(value)):
             yield ProtocolError("catalogue-not-plain", field=path)
-        if isinstance(value, str) and name != "salt" and _personal(value):
+        if isinstance(value, str) and name != "salt" and is_personal(value):
             yield ProtocolError("catalogue-personal-data", field=path)
         if secret and ((name in SECRET_FREE and value) or (isinstance(value, str) and STREET.search(value))):
             yield ProtocolError("catalogue-secret-place", field=path)
 
 
-def _personal(text: str) -> bool:
+def is_personal(text: str) -> bool:
+    """A person's codice fiscale or an account number stands in it."""
     return bool(TAX_CODE.search(text)) or any(_is_iban(found.group()) for found in IBAN.finditer(text))
 
 

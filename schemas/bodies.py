@@ -145,4 +145,67 @@ class HeadBody(
     pair: HeadPair | UnsetType = UNSET
 
 
-Body = EventBody | HeadBody
+class EraseBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="erase"
+):
+    """Asks the other side to erase what it holds of a leg (PROTOCOL §6). A request looks like this:
+
+    {"kind":"erase","net":"wVf…","from":"comune-tavullia","to":"distretto","jti":"7d3e…","leg":"0e6f…",
+     "reason":"wrong-recipient"}
+
+    `upto`: only the older versions, S's offer and amendments with `n` below it (a rectification); absent: everything.
+    """
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    reason: Reason
+    by: Short | UnsetType = UNSET
+    upto: Annotated[int, Meta(ge=2, le=100_000)] | UnsetType = UNSET
+    must: list[str] | UnsetType = UNSET
+
+
+class ErasedBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="erased"
+):
+    """Says that it is done: `of` is the jti of the request, `at` when (Unix seconds).
+
+    After a recall also who had opened it, as a local operator code, and when; both absent: nobody had.
+    """
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    of: Uuid
+    at: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    opened_by: Short | UnsetType = UNSET
+    opened_at: Annotated[int, Meta(ge=0, le=2**53 - 1)] | UnsetType = UNSET
+    must: list[str] | UnsetType = UNSET
+
+
+class EraseRefusedBody(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"sender": "from"},
+    kw_only=True,
+    tag_field="kind",
+    tag="erase-refused",
+):
+    """Says that it is not done, and why: `of` is the jti of the request."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    of: Uuid
+    reason: Reason
+    must: list[str] | UnsetType = UNSET
+
+
+Body = EventBody | HeadBody | EraseBody | ErasedBody | EraseRefusedBody

@@ -126,6 +126,10 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "unknown-code": Problem(422, "after-fix", "Un nome o un codice non è fra quelli ammessi.", "not a name or code of the vocabulary", "Scegliere fra quelli indicati."),
     "unknown-case": Problem(404, "never", "Invio sconosciuto.", "unknown case", "Controllare il codice."),
     "patronato-redirect": Problem(409, "never", "Non si reindirizza da un patronato a un altro.", "never from one patronato to another", "Lasciare la scelta alla persona."),
+    "erased": Problem(410, "never", "L'invio è stato cancellato: il contenuto non c'è più.", "the referral was erased", "Se serve ancora, ripartire dalla persona con un invio nuovo."),
+    "retention-duty": Problem(409, "never", "L'ente deve ancora conservarlo: qui è stato preso in carico (GDPR art. 17, par. 3, lett. b).", "a duty to keep it holds", "Rispondere alla persona che il diritto alla cancellazione non si applica ancora, e fino a quando; se i dati sono contestati, usare «limit»."),
+    "limited": Problem(409, "never", "Il trattamento è limitato (GDPR art. 18): si conserva e basta.", "processing is limited", "Rivolgersi al responsabile del servizio: la limitazione si toglie con «limit --lift», dopo averlo detto alla persona."),
+    "not-asked": Problem(404, "never", "Nessuna richiesta di cancellazione attende una risposta per questo invio.", "no request to erase waits for an answer", "Guardare l'elenco con «erasures»."),
     # -- this machine
     "disk-full": Problem(507, "later", "Il disco è pieno: nulla è stato salvato.", "no space left, nothing was stored", "Liberare spazio, poi riprovare."),
     "store-busy": Problem(503, "after-fix", "L'archivio è già usato da un altro programma in funzione.", "the store is owned by another process", "Chiudere l'altro programma, oppure lasciarlo in funzione: i comandi lo raggiungono."),

@@ -10,8 +10,9 @@ from typing import Final, TypeVar, cast
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from node.cases import operators
+from node.cases import operators, standing
 from node.context import Context, setting
+from node.exchange.erased import settle_changed, tombstone
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
 from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
 from node.requests import Act, FollowRedirect, HandOver, Refer
@@ -38,7 +39,7 @@ class Done(Struct, frozen=True):
 def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     """Offers a referral to another member. Raises to-self, unknown-recipient, incapable-recipient, basis-required…"""
     operator = operators.require(tx, request.as_, "offer")
-    _may_write(tx, ctx)
+    may_write(tx, ctx)
     if request.to == ctx.me:
         raise ProtocolError("to-self", field="to")
     if ctx.membership.freshness(ctx.clock.now()) == "beyond":
@@ -102,7 +103,8 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     """Writes one event of ours. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
     leg = _leg(tx, request.leg)
     operators.require(tx, request.as_, request.ev, leg.leg)
-    _may_write(tx, ctx)
+    standing.may_act(tx, leg, request.ev, words=bool(request.text or request.ref))
+    may_write(tx, ctx)
     writer = _writer(leg, request)
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
@@ -116,6 +118,7 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
     )  # fmt: skip
     write_event(tx, ctx, leg, writer, body)
+    settle_changed(tx, ctx, [leg.leg])
     now = ctx.clock.now()
     after = refold(tx, leg.leg, now)
     if request.ev == "open":
@@ -190,7 +193,8 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
     """Opens an internal leg for the same case, linked to the one received. Never leaves this body."""
     parent = _leg(tx, request.leg)
     operator = operators.require(tx, request.as_, "hand-over", parent.leg)
-    _may_write(tx, ctx)
+    standing.may_act(tx, parent, None)
+    may_write(tx, ctx)
     if parent.side == "L":
         raise ProtocolError("illegal-event", field="leg", expected="a case received or sent")
     offer = latest_offer(tx, ctx, parent)
@@ -206,6 +210,7 @@ def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirec
     leg = _leg(tx, request.leg)
     if leg.side != "S" or leg.state != "redirected":
         raise ProtocolError("illegal-event", field="leg", expected="redirected", got=leg.state)
+    standing.may_act(tx, leg, None)
     to = request.to or suggested_recipient(tx, ctx, leg)
     offer = latest_offer(tx, ctx, leg)
     basis = request.basis or offer.basis
@@ -225,13 +230,16 @@ def _leg(db: sqlite3.Connection, leg: str) -> LegRow:
     return row
 
 
-def _may_write(db: sqlite3.Connection, ctx: Context) -> None:
+def may_write(db: sqlite3.Connection, ctx: Context) -> None:
+    """Raises clock-wrong: with a clock off by more than this no event is written."""
     if abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE:
         raise ProtocolError("clock-wrong")
 
 
 def bodies(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> list[tuple[str, EventBody]]:
     """(writer, body) of every event still readable, in order of writer and n."""
+    if not db.execute("SELECT 1 FROM event WHERE leg = ? AND sealed IS NOT NULL", (leg.leg,)).fetchone():
+        return []  # its key may be gone, and none is to be made
     key = ctx.case_keys.obtain(db, leg.case_id)
     rows = db.execute(
         "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND sealed IS NOT NULL ORDER BY rowid", (leg.leg,)
@@ -249,7 +257,7 @@ def latest_offer(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> Offer:
     """The offer as last amended."""
     offers = [body.offer for _, body in bodies(db, ctx, leg) if isinstance(body.offer, Offer)]
     if not offers:
-        raise ProtocolError("unknown-case", got=leg.leg)
+        raise ProtocolError("erased" if tombstone(db, leg.leg) else "unknown-case")
     return offers[-1]
 
 

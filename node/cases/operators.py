@@ -28,14 +28,19 @@ CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT N
 
 _DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
 _MANAGE: Final = frozenset({"operators", "assign", "publish", "import", "confirm-peer"})
+_ERASE: Final = frozenset({"erase", "erase-answer", "limit", "person"})
 # What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
-# access-log. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
+# access-log, and for the rights of the person erase, erase-answer, recall, rectify, limit, read-limited, person,
+# retention. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
-    "RL-OPSPORT": _DESK | {"read", "hand-over", "import"},
-    "RL-COORDSPORT": _DESK | {"read", "hand-over"} | _MANAGE,
-    "RL-ASSOC": _DESK | {"start", "read", "hand-over"},
-    "RL-RESP": _DESK | {"start", "read", "hand-over", "access-log"} | _MANAGE,
-    "RL-VOLONT": _DESK | {"read"},
+    "RL-OPSPORT": _DESK | {"read", "hand-over", "import", "recall", "rectify"},
+    "RL-COORDSPORT": _DESK | {"read", "hand-over", "recall", "rectify"} | _MANAGE | _ERASE,
+    "RL-ASSOC": _DESK | {"start", "read", "hand-over", "recall", "rectify"},
+    "RL-RESP": _DESK
+    | {"start", "read", "hand-over", "access-log", "recall", "rectify", "read-limited", "retention"}
+    | _MANAGE
+    | _ERASE,
+    "RL-VOLONT": _DESK | {"read", "recall"},
     "RL-REFNODO": frozenset({"publish", "import"}),
     "RL-TECNICO": frozenset({"operators"}),
     "RL-DPO": frozenset({"access-log"}),

@@ -2,19 +2,24 @@
 
 import sqlite3
 from collections import Counter
+from datetime import datetime
 from typing import cast
 
 import msgspec
 from msgspec import Struct
 
-from node.cases import operators
+from node.cases import operators, standing
 from node.cases.desk import bodies, folded
 from node.context import Context
+from node.exchange.erased import tombstone
+from node.exchange.erasing import TRAVELS, Request, requests
+from node.exchange.letters import fate
 from node.exchange.log import LegRow, leg_row, listed, logs
 from node.vault import access
+from protocol.calendar_it import ROME
 from protocol.errors import ProtocolError
 from protocol.finality import is_final
-from protocol.referral import TERMINALS, Leg, Writer, allowed, has_gap
+from protocol.referral import TERMINALS, Kind, Leg, Writer, allowed, has_gap
 from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
 from schemas.bodies import EventBody, Offer
 
@@ -41,6 +46,8 @@ class CaseLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
     linked_from: str | None = None
     parent: str | None = None
     desk_to: str | None = None
+    erased: int | None = None
+    limited: bool = False
 
 
 class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -62,16 +69,40 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
     overruled: bool = False
 
 
+class Erasure(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One request to erase: who asked (`own`: we did), when, why, how far it got and what was answered.
+
+    `state`: queued (not arrived yet), arrived (no answer yet), unsupported (the other program cannot), erased, refused.
+    """
+
+    leg: str
+    peer: str
+    peer_name: str
+    own: bool
+    reason: str
+    at: int
+    state: str
+    upto: int | None = None
+    answer_reason: str | None = None
+    answered_at: int | None = None
+    opened_by: str | None = None
+    opened_at: int | None = None
+
+
 class CaseView(Struct, frozen=True, kw_only=True):
-    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now."""
+    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now.
+
+    `offer` None: it was erased. `erasures`: what was asked about erasing it, on either side.
+    """
 
     line: CaseLine
-    offer: Offer
+    offer: Offer | None
     steps: list[Step]
     allowed: list[str]
     pending_amendments: list[int]
     next: str
     frozen: bool
+    erasures: list[Erasure] = []
 
 
 def listing(
@@ -111,13 +142,20 @@ def _line(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> CaseLine:
     screen = display(held.state, _delivery(db, leg), final=is_settled or held.state not in PROVISIONAL)
     now = ctx.clock.now()
     member = ctx.member(leg.peer)
+    stone = tombstone(db, leg.leg)
     return CaseLine(
         leg=leg.leg, case_id=leg.case_id, side=leg.side, peer=leg.peer, peer_name=member.name if member else leg.peer,
-        state=held.state, code=screen.code, words=screen.title, referral=leg.referral, urgency=leg.urgency,
-        created=leg.created, changed=leg.changed, ack_by=leg.ack_by, respond_by=leg.respond_by,
-        late=_late(leg, held, now), final=is_settled or not held.is_terminal, linked_from=leg.linked_from,
-        parent=leg.parent, desk_to=leg.desk_to,
+        state=held.state, code=screen.code, words=_erased_words(stone.at) if stone else screen.title,
+        referral=leg.referral, urgency=leg.urgency, created=leg.created, changed=leg.changed,
+        ack_by=leg.ack_by, respond_by=leg.respond_by, late=_late(leg, held, now),
+        final=is_settled or not held.is_terminal, linked_from=leg.linked_from, parent=leg.parent,
+        desk_to=leg.desk_to, erased=stone.at if stone else None,
+        limited=standing.limitation(db, leg.case_id) is not None,
     )  # fmt: skip
+
+
+def _erased_words(at: int) -> str:
+    return f"Cancellato il {datetime.fromtimestamp(at, ROME):%d/%m/%Y}"
 
 
 def _late(leg: LegRow, held: Leg, now: int) -> bool:
@@ -134,6 +172,7 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
     if leg is None:
         raise ProtocolError("unknown-case", got=leg_id)
     operators.require(tx, as_, "read", leg_id)
+    standing.may_read(tx, leg, as_)
     access.record(tx, access.Access(ctx.clock.now(), as_, "read", leg.case_id, leg_id))
     held = folded(tx, leg_id)
     line = _line(tx, ctx, leg)
@@ -142,35 +181,61 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
     side: Writer = "S" if leg.side == "S" else "R"
     return CaseView(
         line=line,
-        offer=[body.offer for _, body in content if isinstance(body.offer, Offer)][-1],
+        offer=next((body.offer for _, body in reversed(content) if isinstance(body.offer, Offer)), None),
         steps=_steps(tx, leg_id, content, held),
-        allowed=sorted(allowed(held, side)),
+        allowed=sorted(_may(line, allowed(held, side))),
         pending_amendments=list(held.pending),
         next=next_step(screen, side),
         frozen=bool(held.frozen),
+        erasures=[_erasure(tx, ctx, asked) for asked in requests(tx, leg_id)],
     )
+
+
+def _may(line: CaseLine, kinds: frozenset[Kind]) -> frozenset[Kind]:
+    """What `standing.may_act` leaves of it."""
+    return frozenset() if line.limited else kinds & TRAVELS if line.erased else kinds
+
+
+def erasures(db: sqlite3.Connection, ctx: Context) -> list[Erasure]:
+    """Every request to erase, what waits for us first, then the newest; no person."""
+    legs = db.execute("SELECT DISTINCT leg FROM erasure_request").fetchall()
+    found = [asked for (leg,) in legs for asked in requests(db, leg)]
+    found.sort(key=lambda asked: (asked.own or asked.answer is not None, -asked.at, asked.jti))
+    return [_erasure(db, ctx, asked) for asked in found]
+
+
+def _erasure(db: sqlite3.Connection, ctx: Context, asked: Request) -> Erasure:
+    member = ctx.member(asked.peer)
+    k, _ = fate(db, asked.jti)
+    far = {None: "queued", "rejected": "unsupported"}.get(k, "arrived") if asked.own else "arrived"
+    return Erasure(
+        leg=asked.leg, peer=asked.peer, peer_name=member.name if member else asked.peer, own=asked.own,
+        reason=asked.reason, at=asked.at, state=asked.answer or far, upto=asked.upto, answer_reason=asked.answer_reason,
+        answered_at=asked.answered_at, opened_by=asked.opened_by, opened_at=asked.opened_at,
+    )  # fmt: skip
 
 
 def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]], held: Leg) -> list[Step]:
     overruled = {(o.writer, o.n) for o in held.overruled}
-    extra = {
-        (writer, jti): (at, k)
-        for writer, jti, at, k in db.execute("SELECT writer, jti, at, k FROM event WHERE leg = ?", (leg,))
-    }
+    readable = {(writer, body.jti): body for writer, body in content}
     steps = []
-    for writer, body in content:
-        at, k = extra[writer, body.jti]
-        text = {name: getattr(body, name) for name in ("by", "reason", "outcome", "text", "ref", "when", "to_node")}
+    for writer, n, jti, kind, seen, reason, outcome, at, k in db.execute(
+        "SELECT writer, n, jti, kind, seen, reason, outcome, at, k FROM event WHERE leg = ? ORDER BY rowid", (leg,)
+    ):
+        body = readable.get((writer, jti))
+        text = {name: getattr(body, name) for name in ("by", "text", "ref", "when", "to_node")} if body else {}
         present = {name: value for name, value in text.items() if value is not msgspec.UNSET}
         steps.append(
             Step(
                 writer=writer,
-                n=body.n,
-                ev=body.ev,
+                n=n,
+                ev=kind,
                 at=at,
-                seen=body.seen,
+                seen=seen,
                 delivery=k,
-                overruled=(writer, body.n) in overruled,
+                reason=reason,
+                outcome=outcome,
+                overruled=(writer, n) in overruled,
                 **present,
             )
         )

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from node.context import Context
 from node.exchange import aside
+from node.exchange.erased import is_erased
 from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
 from node.exchange.messages import HANDLERS, Message
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
@@ -381,7 +382,7 @@ def _apply(
     held = leg_row(tx, body.leg)
     if held is None and body.ev == "offer":
         # How nearly every leg begins: one row in the state its offer gives, nothing to compare with or to fold.
-        begun = _begun(ctx, routing.sender, body, now)
+        begun = _as_kept(tx, _begun(ctx, routing.sender, body, now))
         insert_leg(tx, begun)
         _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now, begins=True)
         batch.legs[begun.leg] = None
@@ -390,7 +391,7 @@ def _apply(
     _refuse_other_content(tx, leg, writer, body, routing.cm)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
     if body.ev == "offer" and leg.side == "R":
-        _describe_offer(tx, _begun(ctx, routing.sender, body, now))
+        _describe_offer(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
     folded = refold(tx, leg.leg, now)
     batch.legs[leg.leg] = None
     applied = folded.s_count if writer == "S" else folded.r_count
@@ -454,6 +455,11 @@ def _begun(ctx: Context, sender: str, body: EventBody, now: int) -> LegRow:
     )  # fmt: skip
 
 
+def _as_kept(tx: sqlite3.Connection, begun: LegRow) -> LegRow:
+    """A desk's name is words of its writer's: of an erased leg it is not kept."""
+    return begun._replace(desk_from=None) if begun.desk_from and is_erased(tx, begun.leg, begun.peer) else begun
+
+
 def _describe_offer(tx: sqlite3.Connection, begun: LegRow) -> None:
     """The columns lists are sorted by, of a leg whose offer was overtaken by a later event."""
     tx.execute(
@@ -487,12 +493,16 @@ def _store_event(
     *,
     begins: bool = False,
 ) -> None:
-    key = ctx.case_keys.begin(tx, leg.case_id) if begins else ctx.case_keys.obtain(tx, leg.case_id)
-    sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{body.n}|{body.jti}", opened.salt + opened.body)
+    by_code = body.by if isinstance(body.by, str) else None
+    sealed: bytes | None = None
+    if is_erased(tx, leg.leg, leg.peer):  # what comes late is acknowledged; its skeleton is all that is kept
+        e, by_code = "", None
+    else:
+        key = ctx.case_keys.begin(tx, leg.case_id) if begins else ctx.case_keys.obtain(tx, leg.case_id)
+        sealed = ctx.case_keys.seal(key, f"{leg.leg}|{writer}|{body.n}|{body.jti}", opened.salt + opened.body)
     reason = body.reason if isinstance(body.reason, str) else None
     outcome = body.outcome if isinstance(body.outcome, str) else None
     voids = body.void if isinstance(body.void, str) else None
-    by_code = body.by if isinstance(body.by, str) else None
     insert_event(
         tx,
         Entry(

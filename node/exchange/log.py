@@ -51,7 +51,7 @@ class Entry(NamedTuple):
     at: int
     by_code: str | None
     e: str
-    sealed: bytes
+    sealed: bytes | None
     mid: str | None
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from node.context import Context
-from schemas.bodies import Body, HeadBody
+from node.exchange import erasing
+from schemas.bodies import Body, EraseBody, ErasedBody, EraseRefusedBody, HeadBody
 
 
 class Message(NamedTuple):
@@ -47,5 +48,20 @@ def _head(tx: sqlite3.Connection, _: Context, message: Message) -> Effect:
     return Effect()
 
 
-HANDLERS: Final[Mapping[type[Body], Handler]] = {HeadBody: _head}
+def _erase(tx: sqlite3.Connection, ctx: Context, message: Message) -> Effect:
+    """A peer asks that a leg be erased (PROTOCOL §6)."""
+    return Effect(*erasing.asked(tx, ctx, message.sender, message.body, message.now))
+
+
+def _erase_answer(tx: sqlite3.Connection, _: Context, message: Message) -> Effect:
+    """What became of our request."""
+    return Effect(*erasing.answered(tx, message.sender, message.body, message.now))
+
+
+HANDLERS: Final[Mapping[type[Body], Handler]] = {
+    HeadBody: _head,
+    EraseBody: _erase,
+    ErasedBody: _erase_answer,
+    EraseRefusedBody: _erase_answer,
+}
 """Every kind of body but `event`; a test compares it with `schemas.bodies.Body`."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from node.context import Context
-from node.exchange import restored
+from node.exchange import erased, letters, restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
 from protocol.calendar_it import Calendar
 from protocol.deadline import URGENCIES, Deadlines, deadline
@@ -126,6 +126,7 @@ def apply_receipt(tx: sqlite3.Connection, ctx: Context, receipt: Receipt, raw: s
         _apply_ack(tx, ctx, ack, jti, leg, writer, n, now)
         if leg is not None:
             changed.append(leg)
+    erased.settle_changed(tx, ctx, changed)
     return changed
 
 
@@ -159,6 +160,9 @@ def _apply_ack(
     if ended:
         tx.execute("DELETE FROM outgoing WHERE jti = ? AND s IS NULL", (jti,))
     if leg is None or writer is None or n is None:
+        letter = letters.acknowledged(tx, jti, ack.k, prob)
+        if letter is not None and ack.k == "rejected":  # a program that does not know it, or that leg: people telephone
+            raise_alarm(tx, now, "rejected", *letter, None)
         return
     (newest,) = tx.execute(
         "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?"
@@ -242,6 +246,24 @@ def write_void(
         _seal_later(tx, ctx, leg, writer, n, body.jti)
 
 
+def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
+    """`write_event`, which nobody to seal to at present (suspended, no key in force) does not stop."""
+    if leg.side == "L" or _sealable(ctx, leg.peer):
+        return write_event(tx, ctx, leg, writer, content)
+    written = write_event(tx, ctx, leg._replace(side="L"), writer, content)
+    _seal_later(tx, ctx, leg, writer, content.n, content.jti)
+    return written
+
+
+def post(tx: sqlite3.Connection, ctx: Context, body: Body, *, leg: str | None, urgent: bool) -> None:
+    """Leaves a letter to be sent, now or once there is somebody to seal to; sealed again until its signed end."""
+    dest, salt, raw = letters.keep(tx, ctx, body, leg=leg, urgent=urgent)
+    if _sealable(ctx, dest):
+        send_body(tx, ctx, dest, body, salt, raw, place=None, urgent=urgent)
+    else:
+        letters.wait(tx, ctx, body.jti, dest, urgent=urgent)
+
+
 def _sealable(ctx: Context, peer: str) -> bool:
     try:
         ctx.sealing_public(peer, ctx.clock.now())
@@ -284,10 +306,13 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     if row is None or row[6] is None:
         return None
     jti, leg, writer, n, dest, urgent, _ = row
-    if leg is not None:
+    letter = letters.kept(tx, jti) if leg is None else None
+    if leg is not None or letter is not None:
         ctx.sealing_public(dest, ctx.clock.now())  # raises while nothing is changed: its callers go on without
     tx.execute("UPDATE outgoing SET s = NULL, next_at = NULL WHERE mid = ?", (mid,))
-    if leg is None:  # a message outside referrals is made anew by whoever wanted it
+    if letter is not None:
+        return send_body(tx, ctx, dest, *letter, place=None, urgent=bool(urgent))[1]
+    if leg is None:  # any other message outside referrals is made anew by whoever wanted it
         tx.execute("DELETE FROM outgoing WHERE mid = ?", (mid,))
         return None
     held = leg_row(tx, leg)

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from node.context import Context
+from node.exchange.erased import tombstone
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import write_void
 from protocol.errors import ProtocolError
@@ -45,9 +46,14 @@ def plan(db: sqlite3.Connection, ctx: Context, leg_id: str) -> Plan:
             "SELECT mid FROM outgoing WHERE leg = ? AND writer = ? AND n = ?", (leg_id, leg.side, n)
         )
     ]
-    member = ctx.member(leg.peer)
-    relays = list(member.relays(ctx.clock.now())) if member else []
-    return Plan(leg.peer, n, mids, [relay for relay in relays if relay in ctx.membership.relays])
+    return Plan(leg.peer, n, mids, relays_of(ctx, leg.peer))
+
+
+def relays_of(ctx: Context, dest: str) -> list[str]:
+    """The relays that may hold something for a member."""
+    member = ctx.member(dest)
+    named = member.relays(ctx.clock.now()) if member else ()
+    return [relay for relay in named if relay in ctx.membership.relays]
 
 
 def take_back(tx: sqlite3.Connection, ctx: Context, leg_id: str, planned: Plan, gone: Collection[str]) -> bool:
@@ -73,6 +79,8 @@ def _own(db: sqlite3.Connection, leg_id: str) -> LegRow:
     leg = leg_row(db, leg_id)
     if leg is None or leg.side == "L":
         raise ProtocolError("unknown-case", got=leg_id)
+    if tombstone(db, leg_id) is not None:
+        raise ProtocolError("erased")
     return leg
 
 

@@ -56,6 +56,17 @@ class BackupConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30  # what was erased may stay in a copy no longer (GDPR 17)
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a desk keeps cases, in months after their end: a decision of the body, with its data protection officer.
+
+    `erase_after`: what `retention` proposes to erase; absent: nothing. `keep`: cases taken in charge here may not be
+    erased sooner at anybody's wish (the body's papers: its own rules on what is discarded when).
+    """
+
+    erase_after: Annotated[int, msgspec.Meta(ge=1, le=1200)] | None = None
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1200)] = 60
+
+
 class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What both programs have."""
 
@@ -70,6 +81,7 @@ class NodeConfig(ProgramConfig, frozen=True, kw_only=True):
     """A node; `relay` keeps mailboxes for other members."""
 
     relay: bool = False
+    retention: RetentionConfig = RetentionConfig()
 
 
 class RegistryConfig(ProgramConfig, frozen=True, kw_only=True):

@@ -116,6 +116,12 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"S or R", "S (chi manda) oppure R (chi riceve)"),
     (r"all, ids or words", "tutte, i codici, oppure parole del nome"),
     (r"nothing written", "nulla di scritto"),
+    (r"a case that is over", "un invio concluso: prima «close» o «withdraw»"),
+    (r"a referral that was sent", "un invio mandato, non uno ricevuto"),
+    (r"tax code, or family name and year of birth", "il codice fiscale, oppure cognome e anno di nascita"),
+    (r"the number of an act, no person", "numero e data di un atto, senza nomi né codici di persone"),
+    (r"what is right", "i dati giusti"),
+    (r"what is right, for whoever sent it", "che cosa è giusto (--text), per l'ufficio che lo ha mandato"),
     (r"acknowledged", "già confermato dall'altro ufficio"),
     # the network and who is in it
     (r"a guarantor of this network", "un garante di questa rete"),

@@ -70,6 +70,16 @@ TEXTS: Final[dict[str, str]] = {
     "Riprovare con la frase segreta giusta.": "Try again with the right passphrase.",
     "Riprovare più tardi: il limite è giornaliero.": "Try again later: the limit is for a day.",
     "Salvare il foglio come .xlsx o .csv e riprovare.": "Save the sheet as .xlsx or .csv and try again.",
+    "Guardare l'elenco con «erasures».": "Look at the list: “erasures”.",
+    "Rispondere alla persona che il diritto alla cancellazione non si applica ancora, e fino a quando; se i dati sono"
+    " contestati, usare «limit».":
+        "Answer the person that the right to erasure does not apply yet, and until when; if the data are contested,"
+        " use “limit”.",
+    "Rivolgersi al responsabile del servizio: la limitazione si toglie con «limit --lift», dopo averlo detto alla"
+    " persona.":
+        "Turn to the head of the service: the limitation is lifted with “limit --lift”, after telling the person.",
+    "Se serve ancora, ripartire dalla persona con un invio nuovo.":
+        "If it is still needed, begin with the person and a new referral.",
     "Scegliere fra quelli indicati.": "Choose among those named.",
     "Scegliere un altro nome, o spostare quello presente.": "Choose another name, or move the one that is there.",
     "Scegliere un altro ufficio dalla mappa.": "Choose another office from the map.",

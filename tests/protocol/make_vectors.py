@@ -48,6 +48,7 @@ from tests.protocol.samples import (
 FOLDER = Path(__file__).parents[2] / "schemas" / "vectors"
 P = 2**255 - 19
 IDENTITY = (1).to_bytes(32, "little")
+LEG = "0e6f2b1c-7d3e-4a5b-8c9d-0123456789ab"
 UNIVERSAL_SIGNATURE = IDENTITY + bytes(32)
 Case = dict[str, Any]
 
@@ -893,7 +894,55 @@ def heads() -> tuple[str, dict[str, Any], list[Case]]:
     )  # fmt: skip
 
 
+def bodies() -> tuple[str, dict[str, Any], list[Case]]:
+    """Bodies about erasing (PROTOCOL §6), as text; what an envelope binds them to is in envelopes.json."""
+    head = {"net": NET, "from": A, "to": B, "jti": JTI, "leg": LEG}
+    erase: dict[str, Any] = {"kind": "erase", **head, "reason": "data-subject"}
+    erased: dict[str, Any] = {"kind": "erased", **head, "of": LEG, "at": NOW}
+    refused: dict[str, Any] = {"kind": "erase-refused", **head, "of": LEG, "reason": "legal-claim"}
+
+    def text(name: str, sound: dict[str, Any], expect: str = "bad-body", **changes: Any) -> Case:
+        return case(name, {"text": json.dumps({k: v for k, v in (sound | changes).items() if v is not None})}, expect)
+
+    cases = [
+        text("a request", erase, "ok"),
+        text("a request by an operator", erase, "ok", by="OP-04"),
+        text("a recall", erase, "ok", reason="wrong-recipient"),
+        text("older versions only", erase, "ok", reason="rectified", upto=3),
+        text("a member nobody knows yet is kept", erase, "ok", later="x"),
+        text("done", erased, "ok"),
+        text("done, and who had opened it", erased, "ok", opened_by="AS-02", opened_at=NOW - 60),
+        text("not done", refused, "ok"),
+        text("a request without a leg", erase, leg=None),
+        text("a request about no leg at all", erase, leg="tutti"),
+        text("a leg in capitals", erase, leg=LEG.upper()),
+        text("a request without a reason", erase, reason=None),
+        text("a reason in free words", erase, reason="lo chiede Maria"),
+        text("a reason of 40 letters", erase, reason="a" * 40),
+        text("upto the first", erase, upto=1),
+        text("upto as text", erase, upto="2"),
+        text("upto beyond every log", erase, upto=100_001),
+        text("by nobody nameable", erase, by="x" * 201),
+        text("a request that has to be understood", erase, "unsupported", must=["erase-at-once"]),
+        text("another kind of request", erase, "unsupported", kind="erase-all"),
+        text("done without saying what", erased, of=None),
+        text("done of no request", erased, of="ieri"),
+        text("done at no time", erased, at=None),
+        text("done before time began", erased, at=-1),
+        text("done at a time too large", erased, at=2**53),
+        text("opened by a list", erased, opened_by=["AS-02"]),
+        text("opened at a day", erased, opened_at="2026-11-22"),
+        text("not done without a reason", refused, reason=None),
+        text("not done of nothing", refused, of=None),
+        text("not done in free words", refused, reason="No, grazie."),
+        text("no kind", erase, kind=None),
+        case("a kind twice", {"text": json.dumps(erase)[:-1] + ',"kind":"erased"}'}, "bad-body"),
+    ]  # fmt: skip
+    return "Bodies about erasing, already opened and bound to their envelope", {}, cases
+
+
 FILES = {
+    "bodies": bodies,
     "strict-json": strict_json,
     "base64url": base64url,
     "keys": keys,

@@ -23,7 +23,7 @@ from protocol.errors import ProtocolError
 from protocol.heads import check_evidence
 from protocol.jws import KeyState
 from protocol.keys import Jwk, from_jwk, thumbprint
-from protocol.limits import ROUTING_MAX
+from protocol.limits import BODY_MAX, ROUTING_MAX
 from protocol.proofs import verify_proof
 from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
@@ -113,7 +113,16 @@ def heads(common: Given, given: Given) -> None:
     check_evidence(given["evidence"].encode(), net=common["net"], suite=S1)
 
 
+def bodies(_: Given, given: Given) -> None:
+    try:
+        scanned = scan(given["text"].encode(), max_bytes=BODY_MAX)
+    except ProtocolError:
+        raise ProtocolError("bad-body") from None
+    decode_event_body(scanned)
+
+
 READERS: dict[str, Callable[[Given, Given], None]] = {
+    "bodies": bodies,
     "strict-json": strict_json,
     "base64url": base64url,
     "keys": keys,

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from node.cases import desk, views
-from node.exchange import delivery, inbox, log, outbox
+from node.exchange import delivery, erasing, inbox, log, outbox
 from node.mailbox import box
 from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
@@ -265,6 +265,18 @@ def _plain_at_rest() -> Undo:
     return _swap((CaseKeys, "seal", seal), (CaseKeys, "open", staticmethod(open_)), (CaseKeys, "obtain", obtain))
 
 
+def _late_body_kept() -> Undo:
+    return _swap((inbox, "is_erased", lambda tx, leg, peer: False))
+
+
+def _erased_body_for_ever_on_its_way() -> Undo:
+    return _swap((outbox.erased, "settle_changed", lambda tx, ctx, legs: None))
+
+
+def _said_and_not_done() -> Undo:
+    return _swap((erasing, "erase_case", lambda tx, ctx, leg, **_: []))
+
+
 TABLE: Final[tuple[Bug, ...]] = (
     Bug("ack-before-commit", "the receipt leaves before the group is committed", _ack_before_commit),
     Bug("dedup-in-memory", "what was received is remembered until the next restart only", _dedup_in_memory),
@@ -279,6 +291,9 @@ TABLE: Final[tuple[Bug, ...]] = (
     Bug("gap-applied", "an event behind a gap is applied", _gap_applied),
     Bug("reseal-new-salt", "sealing again takes a new salt, hence another cm", _reseal_new_salt),
     Bug("relay-deletes-on-fetch", "a mailbox forgets what it has shown once", _relay_deletes_on_fetch),
+    Bug("late-body-kept", "an event that comes after its leg was erased is kept with its words", _late_body_kept),
+    Bug("travelling-body-kept", "the step that ended an erased leg keeps its body", _erased_body_for_ever_on_its_way),
+    Bug("said-and-not-done", "a request to erase is answered `erased`, and nothing happens", _said_and_not_done),
     Bug("plain-at-rest", "salt and body lie in the database as they are", _plain_at_rest),
 )
 NAMES: Final = tuple(bug.name for bug in TABLE)

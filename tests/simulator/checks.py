@@ -15,6 +15,7 @@ from protocol.errors import ProtocolError
 from protocol.receipts import RANK, read_receipt
 from protocol.referral import Event, effective, fold, has_gap, history
 from tests.simulator.follower import rebuild
+from tests.simulator.history import Sent
 from tests.simulator.kernel import Violation
 from tests.simulator.people import CANARY
 from tests.simulator.shell import Node
@@ -49,6 +50,8 @@ def everything(world: "World") -> None:
     queue_is_total(world, stores)
     suspension_holds(world)
     one_map(world)
+    for held in stores.values():
+        erased_is_gone(world, held, stores)
     sealed_stays_sealed(world)
 
 
@@ -80,8 +83,38 @@ def acknowledged_is_held(world: "World", held: Held) -> None:
         row = held.inbox.get(acked.mid)
         if row is None or RANK[row[3]] < RANK[acked.k]:
             raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
-        if acked.k == "processed" and acked.mid in world.history.sent and row[2] not in held.by_jti:
+        letter = acked.mid in world.history.sent and _is_letter(world, world.history.sent[acked.mid])
+        if acked.k == "processed" and acked.mid in world.history.sent and not letter and row[2] not in held.by_jti:
             raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
+
+
+def _is_letter(world: "World", sent: Sent) -> bool:
+    """A message about a leg that is no event of it: its sender keeps a row of it for ever."""
+    sender = next(node for node in world.nodes if node.name == sent.sender)
+    return sender.store._conn.execute("SELECT 1 FROM letter WHERE jti = ?", (sent.jti,)).fetchone() is not None
+
+
+def erased_is_gone(world: "World", held: Held, stores: dict[str, Held]) -> None:
+    """I17: of an erased leg no body is left, nor a key without one; whoever says "erased" has erased."""
+    for leg, peer in held.db.execute("SELECT leg, peer FROM erased").fetchall():
+        row = held.legs.get(leg)
+        if row is None or (peer is not None and peer != row.peer) or excused(world, held.name, row.peer):
+            continue
+        left = held.db.execute(
+            "SELECT kind FROM event WHERE leg = ? AND (sealed IS NOT NULL OR e != '')", (leg,)
+        ).fetchall()
+        if left:
+            raise Violation("I17-body-left", f"{held.name} {leg} {left}")
+    for (case_id,) in held.db.execute("SELECT case_id FROM case_key").fetchall():
+        if not held.db.execute(
+            "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ? AND sealed IS NOT NULL", (case_id,)
+        ).fetchone():
+            raise Violation("I17-key-left", f"{held.name} {case_id}")
+    for leg, peer in held.db.execute(
+        "SELECT leg, peer FROM erasure_request WHERE own = 1 AND answer = 'erased' AND upto IS NULL"
+    ).fetchall():
+        if stores[peer].db.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is None:
+            raise Violation("I17-said-not-done", f"{peer} {leg} for {held.name}")
 
 
 def told_is_held(world: "World", held: Held) -> None:
@@ -212,6 +245,12 @@ def queue_is_total(world: "World", stores: dict[str, Held]) -> None:
 def _never_arrives(world: "World", held: Held, row: LegRow, n: int, writer: str, jti: str) -> bool:
     if excused(world, held.name, row.peer) or row.state == "undeliverable":
         return True
+    if held.db.execute(
+        "SELECT 1 FROM event AS it JOIN event AS instead USING (leg, writer, n) WHERE it.jti = ?"
+        " AND instead.kind = 'void' AND instead.voids = it.cm AND it.k IS NULL",
+        (jti,),
+    ).fetchone():
+        return True  # taken back: its `void` is what has to arrive
     refused = held.db.execute("SELECT 1 FROM event WHERE jti = ? AND k = 'rejected'", (jti,)).fetchone()
     return refused is not None and world.plan.has("defect")
 

@@ -3,9 +3,11 @@
 import random
 from typing import Any, Final
 
-from node.cases import desk, operators
+from node.cases import desk, erasure, operators
 from node.cases.desk import Act, FollowRedirect, HandOver, Refer, folded
 from node.exchange.log import leg_row
+from node.requests import AnswerErase, Erase, Recall
+from node.runtime.config import RetentionConfig
 from node.runtime.store import Outcome
 from protocol.errors import ProtocolError
 from protocol.offers import CANCEL_REASONS, DECLINE_REASONS, KINDS, OUTCOMES, RELEASE_REASONS
@@ -16,7 +18,9 @@ from tests.simulator.kernel import Violation
 from tests.simulator.shell import Node
 
 CANARY: Final = "Qz7CANARINO"
-TEAM: Final = (("OP-1", "RL-OPSPORT"), ("AS-1", "RL-ASSOC"), ("VO-1", "RL-VOLONT"), ("TE-1", "RL-TECNICO"))
+TEAM: Final = (
+    ("OP-1", "RL-OPSPORT"), ("AS-1", "RL-ASSOC"), ("VO-1", "RL-VOLONT"), ("TE-1", "RL-TECNICO"), ("RE-1", "RL-RESP"),
+)  # fmt: skip
 _OPEN: Final = (
     "SELECT leg, side FROM leg WHERE state NOT IN ('none', "
     + ", ".join(f"'{state}'" for state in TERMINALS)
@@ -150,6 +154,45 @@ class People:
         self._submit(node, lambda tx: desk.follow_redirect(tx, node.ctx, request), "offer")
         return True
 
+    # -- erasing
+
+    def erase(self, node: Node, dice: random.Random) -> None:
+        """The head of a service answers what is asked, else erases or recalls something; its own dice."""
+        if not node.up:
+            return
+        asked = node.reader.execute(
+            "SELECT leg FROM erasure_request WHERE own = 0 AND answer IS NULL ORDER BY leg"
+        ).fetchall()
+        legs = node.reader.execute("SELECT leg, side FROM leg ORDER BY created, leg").fetchall()
+        command: Any
+        if asked and dice.random() < 0.6:
+            yes = dice.random() < 0.7
+            answer = AnswerErase(
+                leg=dice.choice(asked)[0], as_="RE-1", accept=yes, reason=None if yes else "legal-claim"
+            )
+            what, command = "answer-erase", lambda tx: erasure.answer(tx, node.ctx, answer, _KEEP)
+        elif not legs:
+            return
+        elif (side := (chosen := dice.choice(legs))[1]) == "S" and dice.random() < 0.3:
+            what, command = "recall", lambda tx: erasure.recall(tx, node.ctx, Recall(leg=chosen[0], as_="OP-1"))
+        else:
+            why = dice.choice(sorted(erasure.ERASE_REASONS))
+            wish = Erase(leg=chosen[0], as_="RE-1", reason=why, basis="prot. 1", here_only=dice.random() < 0.2)
+            what, command = f"erase {side}", lambda tx: erasure.erase(tx, node.ctx, wish, _KEEP)
+
+        def done(outcome: Outcome[Any]) -> None:
+            code = outcome.error.code if isinstance(outcome.error, ProtocolError) else ""
+            node.kernel.note(node.name, "rights", what, code or "done")
+            if code:
+                if code not in _FAIR_REFUSALS | {"retention-duty", "not-asked"}:
+                    raise Violation("I6-legal-refused", f"{node.name} {what}: {outcome.error}")
+                return
+            node.sound(outcome)
+            node.watch([leg for leg, _ in legs])
+            node.wake(0)
+
+        node.submit(command, done)
+
     def attempt(self, node: Node, rows: list[Any]) -> None:
         """What must be refused and leave nothing."""
         dice = self.dice
@@ -226,6 +269,8 @@ _FAIR_REFUSALS: Final = frozenset(
         "role-forbidden",
         "to-self",
         "incapable-recipient",
+        "erased",
     }
 )
+_KEEP: Final = RetentionConfig(keep=1)
 _BASIS: Final = Basis(law="6(1)(e)", purpose="presa in carico", notice_version="1", notice_date="2026-01-01")

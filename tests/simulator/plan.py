@@ -32,6 +32,7 @@ FAULTS: Final[tuple[str, ...]] = (
     "forgery",  # receipts that nobody signed
     "defect",  # a reader that refuses some events for ever
     "mimic",  # a member that uses other members' event ids
+    "erasure",  # people erase, recall and answer such requests, at any moment
 )
 
 

@@ -371,6 +371,13 @@ class World:
         if hostile is not None and target.up:
             target.inbox([self._sealed_by(hostile, target, seen.jti)], lambda answer: None)
 
+    def _fault_erasure(self, dice: random.Random) -> None:
+        for when in self._times(dice, 10, 60):
+            self.kernel.at(when, partial(self._erase, dice))
+
+    def _erase(self, dice: random.Random) -> None:
+        self.people.erase(dice.choice(self.nodes), dice)
+
     # -- healing
 
     def heal(self) -> None:
