@@ -12,12 +12,11 @@ from typing import Final
 
 import msgspec
 
-from node import erased
 from node.body import KEYS_NAME, MIGRATIONS, NET, Body
 from node.context import setting
 from node.engine import STORE_NAME, store_path
 from node.enrolment import CONFIG_NAME
-from node.exchange import restored
+from node.exchange import erased_list, erasing, restored
 from node.exchange.outbox import raise_alarm
 from node.runtime import backup, backup_turn, restore
 from node.runtime.backup import Part, Source
@@ -154,14 +153,14 @@ def bring_back(
     with restore.Draft(into) as draft:
         with restore.opened(SITE, file, secret, draft.folder, keys) as opened:
             found = contents(opened, draft.folder)
-            gone = erased.read(opened.parts.get("erased", b"")) + lists
+            gone = erased_list.parse(opened.parts.get("erased", b"")) + lists
             above = _epoch_of(store_path(into))
             body = body_of(opened, draft.folder)
             done = opened.store.run(lambda tx: _mark(tx, body, gone, now, above))
             opened.store.checkpoint()
             parts = opened.parts
         restore.check_target(SITE, into, opened.header, net_of, replace=replace)
-        before = draft.settle(SITE, parts, erased.text(gone), now)
+        before = draft.settle(SITE, parts, erased_list.text(gone), now)
     waiting, epoch, forgotten = done
     made = Restored(
         into=str(into), before=str(before) if before else None, member=found.member, at=found.at, epoch=epoch,
@@ -171,19 +170,19 @@ def bring_back(
 
 
 def _mark(
-    tx: sqlite3.Connection, body: Body, gone: list[erased.Erased], now: int, above: int
+    tx: sqlite3.Connection, body: Body, gone: list[tuple[str, int]], now: int, above: int
 ) -> tuple[tuple[str, ...], int, int]:
     waiting = restored.mark(tx, now, above=above)
     for peer in waiting:
         raise_alarm(tx, now, "restored-here", peer, None, None)
-    forgotten = erased.reapply(tx, body.ctx, [one.leg for one in gone])
+    forgotten = erasing.reapply(tx, body.ctx, [leg for leg, _ in gone], dict(gone))
     return waiting, int(setting(tx, restored.EPOCH, "1")), forgotten
 
 
-def _erased_lists(file: Path, into: Path) -> list[erased.Erased]:
+def _erased_lists(file: Path, into: Path) -> list[tuple[str, int]]:
     """Beside the copy, in the directory that is replaced, and in those earlier restores put aside."""
     folders = [file.absolute().parent, into, *restore.put_aside(into)]
-    return [line for folder in folders for line in erased.read_file(folder)]
+    return [line for folder in folders for line in erased_list.read(folder / backup.ERASED_NAME)]
 
 
 def _epoch_of(store: Path) -> int:

@@ -111,7 +111,8 @@ class Body:
 
     def tidy(self) -> bool:
         """What an erasure leaves to be done, on the store's own thread; False: again at the next turn."""
-        return tidy(self.store, self.data_dir)
+        kept = self.config.backup.to
+        return tidy(self.store, self.data_dir, [Path(kept)] if kept and Path(kept).is_dir() else [])
 
     def close(self) -> None:
         """Gives the store back."""

@@ -9,7 +9,7 @@ It holds no content, no member and no person; 0600. A copy lies wherever backups
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,12 +17,11 @@ import msgspec
 
 from node.context import set_setting, setting
 from node.exchange.erased import TRUNCATE, listed, unlisted
+from node.runtime.backup import ERASED_NAME
 from node.runtime.platform import create_private, replace_private, restrict, sync_dir
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from schemas.bodies import Uuid
-
-NAME: Final = "erased.list"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -37,14 +36,17 @@ _decode: Final = msgspec.json.Decoder(Line).decode
 
 
 def read(path: Path) -> list[tuple[str, int]]:
-    """(leg, at) of a list, each leg once; empty when there is none. A torn last line is what a power cut leaves.
+    """(leg, at) of the list at `path`; empty when there is none. Raises wrong-file."""
+    return parse(path.read_bytes()) if path.exists() else []
 
-    Raises wrong-file when any other line is not one.
+
+def parse(text: bytes) -> list[tuple[str, int]]:
+    """(leg, at) of a list, each leg once, the first time. A torn last line is what a power cut leaves.
+
+    Raises wrong-file when any other line is not one: what was erased must not come back because nobody could read it.
     """
-    if not path.exists():
-        return []
     found: dict[str, int] = {}
-    lines = path.read_bytes().split(b"\n")
+    lines = text.split(b"\n")
     for number, raw in enumerate(lines, 1):
         if not raw:
             continue
@@ -53,9 +55,17 @@ def read(path: Path) -> list[tuple[str, int]]:
         except (msgspec.DecodeError, UnicodeDecodeError):
             if number == len(lines):  # no line end follows it
                 break
-            raise ProtocolError("wrong-file", field=path.name, got=f"line {number}") from None
+            raise ProtocolError("wrong-file", field=ERASED_NAME, got=f"line {number}") from None
         found.setdefault(line.leg, line.at)
     return list(found.items())
+
+
+def text(lines: Iterable[tuple[str, int]]) -> bytes:
+    """A list as it is written, each leg once, the earliest time."""
+    first: dict[str, int] = {}
+    for leg, at in lines:
+        first[leg] = min(at, first.get(leg, at))
+    return b"".join(_encode(Line(leg, at)) + b"\n" for leg, at in sorted(first.items(), key=lambda pair: pair[::-1]))
 
 
 def append(path: Path, legs: Sequence[tuple[str, int]]) -> None:
@@ -76,11 +86,8 @@ def append(path: Path, legs: Sequence[tuple[str, int]]) -> None:
 
 def copy(path: Path, folder: Path) -> None:
     """The whole list beside the backups, never a half; lines that only the copy has are kept."""
-    held = dict(read(path))
-    target = folder / NAME
-    for leg, at in read(target):
-        held.setdefault(leg, at)
-    replace_private(target, b"".join(_encode(Line(leg, at)) + b"\n" for leg, at in held.items()))
+    target = folder / ERASED_NAME
+    replace_private(target, text([*read(path), *read(target)]))
 
 
 def tidy(store: Store, folder: Path, copies: Sequence[Path] = ()) -> bool:
@@ -91,9 +98,9 @@ def tidy(store: Store, folder: Path, copies: Sequence[Path] = ()) -> bool:
     """
     fresh = store.read(unlisted)
     if fresh:
-        append(folder / NAME, fresh)
+        append(folder / ERASED_NAME, fresh)
         for target in copies:
-            copy(folder / NAME, target)
+            copy(folder / ERASED_NAME, target)
         store.run(lambda tx: listed(tx, [leg for leg, _ in fresh]))
     if not store.read(lambda db: setting(db, TRUNCATE, "")):
         return True

@@ -470,7 +470,7 @@ def test_what_was_erased_after_the_copy_does_not_come_back(desks, tmp_path):
     conn.close()
     assert (tmp_path / "new" / "erased.list").read_bytes() == line + b"\n"
     (desks.copies / "erased.list").write_bytes(b"rovinata\n" + line + b"\n")
-    refused("store-damaged", backups.bring_back, file, KEY, tmp_path / "other", NOW)
+    refused("wrong-file", backups.bring_back, file, KEY, tmp_path / "other", NOW)
 
 
 def test_a_replaced_directory_hands_its_list_of_erased_on(desks):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from node.exchange import erased_list
+from node.runtime.backup import ERASED_NAME
 from tests.cli.test_case_commands import refer
 from tests.cli.town import Clock, Town
 
@@ -52,7 +53,7 @@ def test_an_erasure_is_asked_answered_and_shown_at_both_ends(town, pair):
     assert refused.exit_code != 0
     for node in (sender, receiver):
         assert b"Inventata" not in every_byte(node)
-        assert [one for one, _ in erased_list.read(node.dir / erased_list.NAME)] == [leg]
+        assert [one for one, _ in erased_list.read(node.dir / ERASED_NAME)] == [leg]
 
 
 def test_a_refusal_and_what_was_never_asked(town, pair):

@@ -5,6 +5,7 @@ import pytest
 from node import requests as ask
 from node.cases import desk, erasure, views
 from node.exchange import erased_list, erasing, takeback
+from node.runtime.backup import ERASED_NAME
 from node.runtime.config import RetentionConfig
 from node.vault import access
 from protocol.errors import ProtocolError
@@ -588,16 +589,16 @@ def test_the_list_names_every_erased_referral_once_and_is_private(ambito, pair, 
     for leg in legs:
         erase(a, leg)
         assert tidied(a) and tidied(a)
-    path = folder / erased_list.NAME
+    path = folder / ERASED_NAME
     assert [leg for leg, _ in erased_list.read(path)] == legs
     assert path.stat().st_mode & 0o077 == 0
     (tmp_path / "copie").mkdir()
     erased_list.copy(path, tmp_path / "copie")
-    assert erased_list.read(tmp_path / "copie" / erased_list.NAME) == erased_list.read(path)
+    assert erased_list.read(tmp_path / "copie" / ERASED_NAME) == erased_list.read(path)
 
 
 def test_a_list_cut_by_a_power_failure_goes_on_and_any_other_damage_is_named(tmp_path):
-    path = tmp_path / erased_list.NAME
+    path = tmp_path / ERASED_NAME
     one, two = ("0193a6f2-0000-7000-8000-000000000001", 1), ("0193a6f2-0000-7000-8000-000000000002", 2)
     erased_list.append(path, [one])
     path.write_bytes(path.read_bytes() + b'{"leg":"0193')
@@ -613,9 +614,9 @@ def test_the_list_is_written_at_the_next_turn_when_the_program_died_after_the_co
     a, b = pair
     leg = closed(ambito, a, b)
     erase(a, leg)
-    assert not (a.store.path.parent / erased_list.NAME).exists()
+    assert not (a.store.path.parent / ERASED_NAME).exists()
     assert tidied(a)
-    assert erased_list.read(a.store.path.parent / erased_list.NAME) == [(leg, ambito.clock.at)]
+    assert erased_list.read(a.store.path.parent / ERASED_NAME) == [(leg, ambito.clock.at)]
 
 
 def test_the_wal_is_truncated_as_soon_as_no_reader_holds_it(ambito, pair):
@@ -648,7 +649,7 @@ def test_after_a_restore_the_list_erases_again_and_redelivery_brings_nothing_bac
     answer(b, leg)
     ambito.carry()
     tidied(b)
-    path = b.store.path.parent / erased_list.NAME
+    path = b.store.path.parent / ERASED_NAME
     at = dict(erased_list.read(path))
     assert list(at) == [leg]
     _restore(b, old)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from node.exchange import erased_list
+from node.runtime.backup import ERASED_NAME
 from tests.exchange.desks import raw_files
 from tests.node.test_app import World, ask, reaches, staff, wanted
 
@@ -58,7 +59,7 @@ async def test_what_a_running_node_erased_is_in_none_of_its_files_and_the_answer
             return not any(sealed in files for sealed in before)
 
         await until(gone, a)
-        assert [one for one, _ in erased_list.read(a.body.data_dir / erased_list.NAME)] == [leg]
+        assert [one for one, _ in erased_list.read(a.body.data_dir / ERASED_NAME)] == [leg]
 
         async def asked():
             return any(not one["own"] for one in await ask(b, "erasures"))
