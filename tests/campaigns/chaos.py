@@ -38,7 +38,7 @@ from protocol.referral import fold
 from schemas.bodies import Offer, Person
 
 SENDER, RECEIVER = "a", "b"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Node:

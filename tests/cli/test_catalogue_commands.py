@@ -69,7 +69,8 @@ def test_the_template_is_written_once_and_imports_as_an_empty_sheet(tmp_path):
 
 def test_init_says_what_to_do_next_and_never_overwrites_keys(tmp_path):
     first = run("--dir", tmp_path / "x", "init", "--id", "comune-tavullia")
-    assert "operators add" in first.stdout and "serve" in first.stdout
+    said = " ".join(first.stdout.split())  # lines break where the path of the day makes them
+    assert "operators add" in said and "serve" in said
     assert (tmp_path / "x" / "raccordo.toml").stat().st_mode & 0o077 == 0
     keys = (tmp_path / "x" / "chiavi.json").read_bytes()
     again = run("--dir", tmp_path / "x", "init", "--id", "comune-tavullia", ok=False)
