@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import blobs, delivery, inbox, outbox, parts, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -24,6 +24,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *tables.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
+    *blobs.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -56,7 +57,9 @@ class Exchange:
         held, checked = prepared
         if held is not self.ctx.membership:
             _, checked = self.prepare(items, relayed=relayed)
-        return inbox.receive(tx, self.ctx, checked)
+        received = inbox.receive(tx, self.ctx, checked)
+        parts.fill(tx, self.ctx)
+        return received
 
     def due(
         self,
@@ -86,6 +89,7 @@ class Exchange:
         for item in receipts:
             legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
         delivery.answered(tx, self.ctx, parcel, answer)
+        parts.fill(tx, self.ctx)
         return list(legs)
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
@@ -95,4 +99,5 @@ class Exchange:
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
         telling.tell(tx, self.ctx)
-        return outbox.reseal_stale(tx, self.ctx)
+        sealed = outbox.reseal_stale(tx, self.ctx)
+        return sealed + parts.tick(tx, self.ctx)

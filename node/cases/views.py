@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from node.cases import operators
 from node.cases.desk import bodies, folded
+from node.cases.files import FileLine, lines_of
 from node.context import Context
 from node.exchange.log import LegRow, leg_row, listed, logs
 from node.vault import access
@@ -72,6 +73,7 @@ class CaseView(Struct, frozen=True, kw_only=True):
     pending_amendments: list[int]
     next: str
     frozen: bool
+    files: list[FileLine] = []
 
 
 def listing(
@@ -148,6 +150,7 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
         pending_amendments=list(held.pending),
         next=next_step(screen, side),
         frozen=bool(held.frozen),
+        files=lines_of(tx, ctx, leg),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from node.context import Context
-from schemas.bodies import Body, HeadBody
+from node.exchange import parts
+from schemas.bodies import Body, GotBody, HeadBody, MissingBody, PartBody
 
 
 class Message(NamedTuple):
@@ -43,5 +44,10 @@ def _head(tx: sqlite3.Connection, _: Context, message: Message) -> Effect:
     return Effect()
 
 
-HANDLERS: Final[Mapping[type[Body], Handler]] = {HeadBody: _head}
+HANDLERS: Final[Mapping[type[Body], Handler]] = {
+    HeadBody: _head,
+    PartBody: lambda tx, ctx, message: Effect(*parts.take_part(tx, ctx, message.sender, message.body)),
+    MissingBody: lambda tx, ctx, message: Effect(*parts.ask_again(tx, ctx, message.sender, message.body)),
+    GotBody: lambda tx, ctx, message: Effect(*parts.confirmed(tx, ctx, message.sender, message.body)),
+}
 """Every kind of body but `event`; a test compares it with `schemas.bodies.Body`."""

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from node.context import Context
+from node.exchange import blobs
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import write_void
 from protocol.errors import ProtocolError
@@ -45,6 +46,7 @@ def plan(db: sqlite3.Connection, ctx: Context, leg_id: str) -> Plan:
             "SELECT mid FROM outgoing WHERE leg = ? AND writer = ? AND n = ?", (leg_id, leg.side, n)
         )
     ]
+    mids += blobs.mids_of(db, ctx, leg, n)
     member = ctx.member(leg.peer)
     relays = list(member.relays(ctx.clock.now())) if member else []
     return Plan(leg.peer, n, mids, [relay for relay in relays if relay in ctx.membership.relays])
