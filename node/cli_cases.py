@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from node import requests as ask
+from node.cli_attachments import ATTACHING, FileLine, attach_options, file_lines, given_files
 from node.cli_kit import (
     Day,
     InFile,
@@ -87,6 +88,7 @@ class _Case(Struct):
     pending_amendments: list[int]
     next: str
     frozen: bool
+    files: list[FileLine] = []
 
 
 SIDES: Final[Mapping[str, str]] = {"R": "da", "S": "a", "L": "passaggio interno a"}
@@ -234,6 +236,8 @@ def _case(view: _Case) -> str:
     for name, title in PARTS.items():
         if (part := getattr(view.offer, name)) is not UNSET:
             lines += ["", title, *(f"  {text}" for text in _fields(part))]
+    if view.files:
+        lines += ["", "Allegati", *(f"  {text}" for text in file_lines(view.files))]
     lines += ["", "Storia"]
     lines += [f"  {_step(step)}" for step in view.steps]
     if view.pending_amendments:
@@ -338,6 +342,7 @@ def _reason(code: str) -> str:
 @click.option("--consent-to", help="Ufficio per cui è dato il consenso, se è questa la base.")
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
 @click.option("--linked-from", help="Invio precedente da cui questo nasce.")
+@attach_options
 @click.option("--check", is_flag=True, help="Mostra solo le avvertenze, senza inviare.")
 @click.option("--yes", is_flag=True, help="Non chiede conferma delle avvertenze.")
 @pass_session
@@ -347,13 +352,14 @@ def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
     L'invio parte da solo appena c'è rete; la ricevuta si vede con «sent».
     """
     offer = _offer(given)
+    files = given_files(session, given["attach"], given["preview"], given["reduce"])
     warned = _warnings(session, offer, to)
     if given["check"]:
         session.tell("Nessun invio è partito." if warned else "Nessuna avvertenza. Nessun invio è partito.")
         return
     if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
         raise click.Abort
-    request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"])
+    request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"], files=files)
     session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
 
 
@@ -512,10 +518,13 @@ def _verb(name: str, verb: Verb) -> click.Command:
         file: Path | None = given.pop("file", None)
         offer = _checked(read_json(file, dict[str, Any]), Offer) if file is not None else None
         when = seconds(given.pop("when", None), "when")
-        request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, **given)  # type: ignore[arg-type]
+        files = given_files(session, given.pop("attach", ()), given.pop("preview", None), given.pop("reduce", False))
+        request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, files=files, **given)  # type: ignore[arg-type]
         session.show(session.call("act", request), Done, done_text)
 
     decorated: Callable[..., Any] = pass_session(run)
+    if verb.ev in ATTACHING:
+        decorated = attach_options(decorated)
     for field, required in reversed(list(verb.options.items())):
         option = OPTIONS[field]
         if field == "reason":
