@@ -12,7 +12,8 @@ from msgspec import UNSET
 
 from protocol.errors import ProtocolError
 from protocol.limits import BLOB_MAX, EVENT_BLOBS_MAX, EVENT_FILES_MAX, PART_MAX
-from schemas.bodies import FileRef
+from protocol.strict import b64u_decode
+from schemas.bodies import FileRef, PartBody
 
 SUFFIXES: Final[Mapping[str, str]] = {"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png"}
 """The types that travel, each with the ending it is saved under."""
@@ -40,12 +41,18 @@ def count_of(size: int, part: int = PART_MAX) -> int:
     return -(-size // part)
 
 
-def check_part(raw: bytes, i: int, of: int, part: int = PART_MAX) -> None:
-    """Raises bad-body: beyond the count, empty, too long, or too short for a part that is not the last."""
+def read_part(body: PartBody, part: int = PART_MAX) -> bytes:
+    """The raw bytes of a part. Raises bad-body: beyond the count, empty, too long, too short for one not the last."""
+    try:
+        raw = b64u_decode(body.data)
+    except ProtocolError:
+        raise ProtocolError("bad-body", field="data", expected="base64url") from None
+    i, of = body.i, body.of
     if not 1 <= i <= of or of > count_of(BLOB_MAX, PART_MAX):
         raise ProtocolError("bad-body", field="i", expected=f"1 to {of}", got=str(i))
     if not raw or len(raw) > part or (i < of and len(raw) != part):
         raise ProtocolError("bad-body", field="data", expected=f"{part} bytes", got=f"{len(raw)} bytes")
+    return raw
 
 
 def check_files(files: Sequence[FileRef]) -> None:

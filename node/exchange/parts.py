@@ -17,7 +17,7 @@ from node.exchange import blobs
 from node.exchange.blobs import Blob
 from node.exchange.log import LegRow, leg_row
 from node.exchange.outbox import PART, raise_alarm, send_body
-from protocol.attachments import check_part
+from protocol.attachments import read_part
 from protocol.errors import ProtocolError
 from protocol.limits import (
     BLOB_TRIES,
@@ -30,7 +30,7 @@ from protocol.limits import (
     PARTS_OUT_MAX,
     RESENT_MAX,
 )
-from protocol.strict import b64u_decode, b64u_encode
+from protocol.strict import b64u_encode
 from schemas.bodies import EventBody, GotBody, MissingBody, PartBody
 
 AT_ONCE: Final = 2  # parts sealed in one command: the writer has other work
@@ -168,11 +168,7 @@ def take_part(tx: sqlite3.Connection, ctx: Context, sender: str, body: PartBody)
     if blobs.barred(tx, body.leg):
         raise ProtocolError("unknown-leg", field="leg")
     leg = _leg(tx, body.leg, sender)
-    try:
-        raw = b64u_decode(body.data)
-    except ProtocolError:
-        raise ProtocolError("bad-body", field="data", expected="base64url") from None
-    check_part(raw, body.i, body.of, ctx.part_bytes)
+    raw = read_part(body, ctx.part_bytes)
     blob = blobs.find(tx, body.leg, sender, False, body.sha256)
     if blob is None:
         _room_for_early(tx, body.leg, sender)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from protocol import jwe, jws
+from protocol.attachments import check_files, read_part
 from protocol.calls import check_body, check_token
 from protocol.envelope import (
     REJECTABLE,
@@ -22,10 +23,11 @@ from protocol.envelope import (
 from protocol.errors import ProtocolError
 from protocol.jws import KeyState
 from protocol.keys import Jwk, from_jwk, thumbprint
-from protocol.limits import ROUTING_MAX
+from protocol.limits import BODY_MAX, ROUTING_MAX
 from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
+from schemas.bodies import EventBody, PartBody
 from schemas.problems import PROBLEMS
 from tests.protocol import make_vectors
 from tests.protocol.samples import Ring
@@ -102,6 +104,14 @@ def tokens(common: Given, given: Given) -> None:
     check_body(check_token(given["text"], MEMBERS, **wanted), common["content"].encode())
 
 
+def bodies(_: Given, given: Given) -> None:
+    body = decode_event_body(scan(given["text"].encode(), max_bytes=BODY_MAX))
+    if isinstance(body, PartBody):
+        read_part(body)
+    if isinstance(body, EventBody):
+        check_files(body.files or ())
+
+
 READERS: dict[str, Callable[[Given, Given], None]] = {
     "strict-json": strict_json,
     "base64url": base64url,
@@ -112,6 +122,7 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "envelopes": envelopes,
     "receipts": receipts,
     "tokens": tokens,
+    "bodies": bodies,
 }
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['name']}")
