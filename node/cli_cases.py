@@ -502,7 +502,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "withdraw": Verb("withdraw", "Segna la rinuncia della persona.", {"text": False}),
     "release": Verb("release", "Lascia l'invio, con il motivo.", {"reason": True, "text": False}),
     "keep": Verb("keep", "Prosegue nonostante il ritiro chiesto.", {"text": False}),
-    "amend": Verb("amend", "Integra o corregge l'invio mandato.", {"file": True}),
+    "amend": Verb("amend", "Integra o corregge l'invio mandato, o vi aggiunge allegati.", {"file": False}),
     "cancel": Verb("cancel", "Ritira l'invio mandato, con il motivo.", {"reason": True, "text": False}),
     "lapse": Verb("lapse", "Dichiara decaduto un invio senza risposta.", {"reason": True}),
     "note": Verb("noted", "Scrive una nota per l'altro ufficio.", {"text": True}),
@@ -519,6 +519,8 @@ def _verb(name: str, verb: Verb) -> click.Command:
         offer = _checked(read_json(file, dict[str, Any]), Offer) if file is not None else None
         when = seconds(given.pop("when", None), "when")
         files = given_files(session, given.pop("attach", ()), given.pop("preview", None), given.pop("reduce", False))
+        if verb.ev == "amend" and offer is None and not files:
+            raise click.UsageError("Serve la scheda completa (--file) oppure un allegato (--attach).")
         request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, files=files, **given)  # type: ignore[arg-type]
         session.show(session.call("act", request), Done, done_text)
 
@@ -560,7 +562,10 @@ def hand_over(session: Session, leg: str, desk_to: str, as_: str, text: str | No
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato.")
 @pass_session
 def follow_redirect(session: Session, /, leg: str, as_: str, to: str | None, **given: Any) -> None:
-    """Dopo averne parlato con la persona: nuovo invio, collegato a quello reindirizzato."""
+    """Dopo averne parlato con la persona: nuovo invio, collegato a quello reindirizzato.
+
+    Gli allegati non seguono da soli: si allegano di nuovo, con «amend --attach».
+    """
     fields = _given(given, _BASIS)
     if fields and {"law", "purpose", "notice_version", "notice_date"} - fields.keys():
         raise click.UsageError("La base giuridica vuole --law, --purpose, --notice-version e --notice-date.")

@@ -79,7 +79,7 @@ def type_of(head: bytes) -> str:
 def check_size(size: int) -> None:
     """One file. Raises attachment-too-large, bad-shape for an empty one."""
     if not size:
-        raise ProtocolError("bad-shape", field="attach", expected="at least 1 bytes")
+        raise ProtocolError("bad-shape", field="attach", expected="at least 1")
     if size > BLOB_MAX:
         raise ProtocolError("attachment-too-large", expected=f"at most {BLOB_MAX} bytes", got=f"{size} bytes")
 

@@ -113,6 +113,8 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
     check_write(held, writer, cast(Kind, request.ev))
+    if request.ev == "amend" and request.offer is None and request.files:  # only papers are added
+        request = msgspec.structs.replace(request, offer=latest_offer(tx, ctx, leg))
     _check_request(tx, ctx, leg, request, writer)
     own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
     body = EventBody(

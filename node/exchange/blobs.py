@@ -15,6 +15,7 @@ from node.context import Context
 from node.exchange.log import LegRow, leg_row
 from node.runtime.migrations import script
 from protocol.attachments import count_of
+from protocol.errors import ProtocolError
 from protocol.strict import b64u_encode
 from schemas.bodies import EventBody, FileRef
 
@@ -133,8 +134,10 @@ def sent(db: sqlite3.Connection, blob: Blob) -> int:
 
 def part(db: sqlite3.Connection, ctx: Context, blob: Blob, i: int) -> bytes:
     """One part in clear. Raises store-damaged."""
-    (sealed,) = db.execute("SELECT sealed FROM blob_part WHERE blob = ? AND i = ?", (blob.id, i)).fetchone()
-    return ctx.case_keys.open(ctx.case_keys.obtain(db, blob.key_id), blob.place(i), sealed)
+    row = db.execute("SELECT sealed FROM blob_part WHERE blob = ? AND i = ?", (blob.id, i)).fetchone()
+    if row is None:
+        raise ProtocolError("store-damaged", field="sealed")
+    return ctx.case_keys.open(ctx.case_keys.obtain(db, blob.key_id), blob.place(i), row[0])
 
 
 def parts(db: sqlite3.Connection, ctx: Context, blob: Blob) -> Iterator[bytes]:
@@ -145,9 +148,12 @@ def parts(db: sqlite3.Connection, ctx: Context, blob: Blob) -> Iterator[bytes]:
 def is_whole(db: sqlite3.Connection, ctx: Context, blob: Blob) -> bool:
     """Whether what is here is what the event named: size and hash, read part by part."""
     hashed, size = sha256(), 0
-    for raw in parts(db, ctx, blob):
-        hashed.update(raw)
-        size += len(raw)
+    try:
+        for raw in parts(db, ctx, blob):
+            hashed.update(raw)
+            size += len(raw)
+    except ProtocolError:  # a row our own disk spoilt: it has to come again like one spoilt on the way
+        return False
     return size == blob.size and b64u_encode(hashed.digest()) == blob.sha256
 
 

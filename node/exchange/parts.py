@@ -124,7 +124,7 @@ def ask_again(tx: sqlite3.Connection, ctx: Context, sender: str, body: MissingBo
     if leg is None or blob is None or blobs.barred(tx, body.leg):
         raise ProtocolError("unknown-leg", field="sha256")
     if body.i > blob.parts:
-        raise ProtocolError("bad-body", field="i", expected=f"0 to {blob.parts}", got=str(body.i))
+        raise ProtocolError("bad-body", field="i", expected=f"at most {blob.parts}", got=str(body.i))
     if blob.tries >= RESENT_MAX:
         raise_alarm(tx, ctx.clock.now(), "attachment-refused", sender, body.leg, None)
         return _h(leg), ()

@@ -94,6 +94,17 @@ def test_an_answer_takes_a_file_back_to_the_sender(town, tmp_path):
     assert "modulo.pdf (3 KiB) · chi riceve, passo 1 · arrivato" in sender("attachments", leg, "--as", "OP").stdout
 
 
+def test_papers_are_added_to_a_referral_that_was_sent_without_writing_it_again(town, tmp_path):
+    sender, receiver = town["comune-tavullia"], town["distretto"]
+    refer(sender)
+    leg = leg_of(town)
+    sender("amend", leg, "--as", "OP", "--attach", pdf(tmp_path / "isee.pdf"))
+    town.carry()
+    shown = receiver("case", leg, "--as", "OP").stdout
+    assert "isee.pdf (3 KiB) · chi manda, passo 2 · arrivato" in shown and "Inventata" in shown
+    assert "Serve la scheda completa" in sender("amend", leg, "--as", "OP", ok=False).stderr
+
+
 def test_what_has_not_come_yet_is_said_and_not_saved(town, tmp_path):
     sender, receiver = town["comune-tavullia"], town["distretto"]
     refer(sender, "--attach", pdf(tmp_path / "carta.pdf"))

@@ -427,6 +427,24 @@ def test_rows_cannot_be_exchanged_between_places(ambito, pair):
         saved(b, leg)
 
 
+def test_a_row_our_own_disk_spoilt_has_to_come_again_or_is_said_to_people(ambito, pair):
+    a, b = pair
+    whole = made(450)
+    leg = refer(a, "distretto", whole)
+    [offer_] = a.due()
+    a.answered(offer_, b.receive(offer_.items).answer)
+    [one] = a.due()
+    a.answered(one, b.receive(one.items).answer)
+    b.run(lambda tx: tx.execute("UPDATE blob_part SET sealed = zeroblob(128)"))
+    ambito.carry(60)
+    assert saved(b, leg) == whole, "the reader asked for all of it again"
+    other = refer(a, "distretto", made(450, 2))
+    a.run(lambda tx: tx.execute("DELETE FROM blob_part WHERE i = 4"))
+    ambito.carry(60)
+    assert states(a, other) == ["refused"] and alarms(a) == ["attachment-refused"]
+    assert a.one("SELECT COUNT(*) FROM outgoing") == 0
+
+
 # -- who may look, what may be attached
 
 

@@ -14,6 +14,7 @@ from node.runtime.store import open_reader
 from protocol.errors import ProtocolError
 from protocol.limits import BLOB_MAX
 from schemas.bodies import Offer, Person
+from tests.campaigns import chaos
 from tests.campaigns.chaos import Node
 
 PATIENCE = 120.0
@@ -60,7 +61,8 @@ def states(node, leg):
 
 
 @pytest.mark.parametrize("killed", ["receiver", "sender", "both"])
-def test_a_file_of_five_mebibytes_survives_kills_in_its_middle(tmp_path, killed):
+def test_a_file_of_five_mebibytes_survives_kills_in_its_middle(tmp_path, killed, monkeypatch):
+    monkeypatch.setattr(chaos, "START_SECONDS", PATIENCE)
     world = World(tmp_path, ["a", "b"], int(time.time()), direct=["a", "b"])
     a, b = Node(world.path("a")), Node(world.path("b"))
     content = b"%PDF-1.7\n" + random.Random(5).randbytes(BLOB_MAX - 9)
