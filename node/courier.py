@@ -198,7 +198,7 @@ class Courier:
         prepared = exchange.prepare(items, relayed=relayed)
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
         self._tell_faults()
-        if self._failing or any(isinstance(item.r, str) for item in items):
+        if self._failing or any(isinstance(item.r, str) for item in items) or inbox.wants_answer(prepared[1]):
             self.wake()  # whoever we waited for may be back, and a receipt may have brought about something to send
         self._on_change(received.legs)
         return received
