@@ -40,6 +40,7 @@ class Context:
         self.keys = own_keys(suite, keystore)
         self.case_keys = CaseKeys(keystore.vault_key(), dice.bytes)
         self.territory = Territory.from_rows(table("comuni").values())
+        self.sealed = 0  # messages sealed by this process, so that who ran a command knows it left something to send
         self._membership: Membership | None = None
         self._calendars: dict[str, Calendar] = {}
 

@@ -6,7 +6,6 @@ keeps its body until its signed end: it still has to travel, and may have to be 
 """
 
 import sqlite3
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from node.context import Context, set_setting
@@ -58,10 +57,6 @@ class Tombstone(NamedTuple):
     by_code: str | None
 
 
-WITH_THE_CONTENT: list[Callable[[sqlite3.Connection, Context, str], None]] = []
-"""What else goes with the content of a leg: a room that keeps something of it appends its own deletion."""
-
-
 def tombstone(db: sqlite3.Connection, leg: str) -> Tombstone | None:
     """What is left to say of an erased leg, or None when it is not erased."""
     row = db.execute("SELECT leg, peer, at, reason, basis, by_code FROM erased WHERE leg = ?", (leg,)).fetchone()
@@ -100,8 +95,6 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
             " AND (desk_from IS NOT NULL OR desk_to IS NOT NULL)",
             (leg,),
         ).rowcount
-        for take_away in WITH_THE_CONTENT:
-            take_away(tx, ctx, leg)
         _forget_key(tx, ctx, leg)
     if gone:
         set_setting(tx, TRUNCATE, "1")
