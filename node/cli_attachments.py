@@ -12,6 +12,7 @@ import click
 from msgspec import Struct
 
 from node import requests as ask
+from node.answers import FileLine, SavedFile
 from node.cli_kit import InFile, ItalianCommand, Session, Whole, as_option, pass_session
 from node.runtime import terminal
 from node.runtime.cli_kit import Folder, ask_yes
@@ -21,23 +22,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 ATTACHING: Final = frozenset({"ask", "answer", "accept", "start", "close", "amend", "noted"})
 """Steps a person adds papers to; `refer` too."""
 WRITERS: Final[Mapping[str, str]] = {"S": "chi manda", "R": "chi riceve"}
-
-
-class FileLine(Struct):
-    """One file of a referral, as far as it is shown."""
-
-    number: int
-    writer: str
-    n: int
-    name: str
-    size: int
-    words: str
-
-
-class _Saved(Struct):
-    name: str
-    type: str
-    content: bytes
 
 
 class _Written(Struct):
@@ -157,7 +141,7 @@ def save_attachment(session: Session, leg: str, number: int, as_: str, to: Path)
     if number < 1:
         raise ProtocolError("attachment-unknown", got=str(number))
     raw = session.call("attachment-save", ask.SaveAttachment(leg=leg, number=number, as_=as_))
-    saved = msgspec.json.decode(raw, type=_Saved)
+    saved = msgspec.json.decode(raw, type=SavedFile)
     path = to / saved.name if to.is_dir() else to
     _write(path, saved.content)
     written = msgspec.json.encode(_Written(str(path), saved.type, len(saved.content)))

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from node import requests as ask
-from node.cli_attachments import ATTACHING, FileLine, attach_options, file_lines, given_files
+from node.answers import AccessLog, CaseLine, CaseView, Done, Erasure, Step
+from node.cli_attachments import ATTACHING, attach_options, file_lines, given_files
 from node.cli_kit import (
     Day,
     InFile,
@@ -32,83 +33,6 @@ from node.cli_map import Advice, advice_text
 from node.runtime import terminal
 from protocol.errors import ProtocolError
 from schemas.bodies import Basis, Offer, Person
-
-# -- what comes back, as far as it is shown
-
-
-class Done(Struct):
-    """What an act left."""
-
-    leg: str
-    n: int
-    state: str
-    case_id: str
-
-
-class _Line(Struct):
-    leg: str
-    side: str
-    peer: str
-    peer_name: str
-    state: str
-    words: str
-    referral: str
-    urgency: str
-    created: int
-    changed: int
-    respond_by: int | None = None
-    late: bool = False
-    final: bool = True
-    linked_from: str | None = None
-    parent: str | None = None
-    desk_to: str | None = None
-    erased: int | None = None
-    limited: bool = False
-
-
-class _Step(Struct):
-    writer: str
-    n: int
-    ev: str
-    at: int
-    by: str | None = None
-    delivery: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    text: str | None = None
-    ref: str | None = None
-    when: int | None = None
-    to_node: str | None = None
-    overruled: bool = False
-
-
-class Erasure(Struct):
-    """One request to erase, as node.cases.views has it."""
-
-    leg: str
-    peer_name: str
-    own: bool
-    reason: str
-    at: int
-    state: str
-    upto: int | None = None
-    answer_reason: str | None = None
-    answered_at: int | None = None
-    opened_by: str | None = None
-    opened_at: int | None = None
-
-
-class _Case(Struct):
-    line: _Line
-    offer: Offer | None
-    steps: list[_Step]
-    allowed: list[str]
-    pending_amendments: list[int]
-    next: str
-    frozen: bool
-    erasures: list[Erasure] = []
-    files: list[FileLine] = []
-
 
 SIDES: Final[Mapping[str, str]] = {"R": "da", "S": "a", "L": "passaggio interno a"}
 WRITERS: Final[Mapping[str, str]] = {"S": "chi manda", "R": "chi riceve"}
@@ -186,10 +110,10 @@ def cases(session: Session, late: bool, all_: bool, internal: bool) -> None:
 
 
 def _list(session: Session, request: ask.Cases) -> None:
-    session.show(session.call("cases", request), list[_Line], _lines)
+    session.show(session.call("cases", request), list[CaseLine], _lines)
 
 
-def _lines(lines: list[_Line]) -> str:
+def _lines(lines: list[CaseLine]) -> str:
     if not lines:
         return "Nessun invio."
     rows = [
@@ -215,7 +139,7 @@ def _lines(lines: list[_Line]) -> str:
 @pass_session
 def case(session: Session, leg: str, as_: str) -> None:
     """Un invio intero, per codice o per le sue prime cifre. L'apertura resta scritta nel registro degli accessi."""
-    session.show(session.call("case", ask.Case(leg=leg, as_=as_)), _Case, _case)
+    session.show(session.call("case", ask.Case(leg=leg, as_=as_)), CaseView, _case)
 
 
 ASKED_STATES: Final[Mapping[str, str]] = {
@@ -266,7 +190,7 @@ PARTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
-def _case(view: _Case) -> str:
+def _case(view: CaseView) -> str:
     line = view.line
     lines = [
         terminal.tone(f"Invio {line.leg} {SIDES[line.side]} {line.desk_to or line.peer_name}", "bold", sys.stdout),
@@ -346,7 +270,7 @@ def _words(vocabulary: str, code: str) -> str:
     return code if said == code else f"{said} ({code})"
 
 
-def _step(step: _Step) -> str:
+def _step(step: Step) -> str:
     details = (
         step.reason and _reason(step.reason), step.outcome and _words("referral_outcomes", step.outcome), step.ref,
         step.to_node, clock(step.when), step.text,
@@ -662,28 +586,16 @@ def assign(session: Session, leg: str, code: str, as_: str) -> None:
 # -- access log
 
 
-class _Access(Struct):
-    at: int
-    operator: str
-    action: str
-    leg: str
-
-
-class _Accesses(Struct):
-    rows: list[_Access]
-    intact: bool
-
-
 @click.command("access-log", cls=ItalianCommand, short_help="Chi ha aperto quali invii.")
 @as_option(required=True)
 @click.option("--case", "case_", metavar="INVIO", help="Solo un invio.")
 @pass_session
 def access_log(session: Session, as_: str, case_: str | None) -> None:
     """Il registro degli accessi: codici, mai nomi."""
-    session.show(session.call("access-log", ask.AccessLog(as_=as_, case=case_)), _Accesses, _accesses)
+    session.show(session.call("access-log", ask.AccessLog(as_=as_, case=case_)), AccessLog, _accesses)
 
 
-def _accesses(log: _Accesses) -> str:
+def _accesses(log: AccessLog) -> str:
     rows = [(clock(row.at), row.operator, row.action, short_code(row.leg)) for row in log.rows]
     state = "Il registro è integro." if log.intact else "ATTENZIONE: il registro è stato alterato."
     return terminal.table(("Quando", "Operatore", "Che cosa", "Invio"), rows) + state

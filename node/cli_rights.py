@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from node import requests as ask
-from node.cli_cases import Done, Erasure, case_fields, clock, done_text, erasure_text, short_code
+from node.answers import Done, Erasure
+from node.cli_cases import case_fields, clock, done_text, erasure_text, short_code
 from node.cli_kit import ItalianCommand, OneOf, OutFile, Session, Whole, as_option, pass_session
 from node.runtime import terminal
 from node.runtime.platform import create_private

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 
 from node import requests as ask
 from node.alarms import words
+from node.answers import Aside, Tried
 from node.cli_cases import clock, short_code
 from node.cli_kit import (
     InFile,
@@ -386,21 +387,6 @@ def alarms(session: Session, clear: int | None) -> None:
     session.show(raw, list[_Alarm], lambda found: "\n".join(map(_alarm, found)) or "Nessun allarme.")
 
 
-class _Aside(Struct):
-    id: int
-    node: str
-    at: int
-    tries: int
-    size: int
-    fault: str
-    receipt: bool
-
-
-class _Tried(Struct):
-    done: int
-    left: list[_Aside]
-
-
 @click.command("quarantine", cls=ItalianCommand, short_help="I messaggi che il programma non ha saputo leggere.")
 @click.option("--retry", is_flag=True, help="Riprova tutti: dopo un aggiornamento del programma.")
 @pass_session
@@ -410,13 +396,13 @@ def quarantine(session: Session, retry: bool) -> None:
     La causa è un difetto del programma: segnalarlo con il punto indicato, aggiornare, poi --retry.
     """
     if retry:
-        session.show(session.call("retry-quarantine", ask.Nothing()), _Tried, _tried)
+        session.show(session.call("retry-quarantine", ask.Nothing()), Tried, _tried)
         return
     raw = session.call("quarantine", ask.Nothing())
-    session.show(raw, list[_Aside], lambda found: _set_aside(found) or "Nessun messaggio messo da parte.")
+    session.show(raw, list[Aside], lambda found: _set_aside(found) or "Nessun messaggio messo da parte.")
 
 
-def _set_aside(found: list[_Aside]) -> str:
+def _set_aside(found: list[Aside]) -> str:
     what = {True: "conferma", False: "messaggio"}
     return "\n".join(
         f"{one.id}  {clock(one.at)}  {what[one.receipt]} di {one.node}, {one.size // 1024 + 1} KiB, "
@@ -425,7 +411,7 @@ def _set_aside(found: list[_Aside]) -> str:
     )
 
 
-def _tried(found: _Tried) -> str:
+def _tried(found: Tried) -> str:
     done = "Un messaggio è passato." if found.done == 1 else f"Messaggi passati: {found.done}."
     return f"{done}\nAncora da parte:\n{_set_aside(found.left)}" if found.left else done
 

@@ -42,6 +42,7 @@ class Context:
         self.case_keys = CaseKeys(keystore.vault_key(), dice.bytes)
         self.territory = Territory.from_rows(table("comuni").values())
         self.part_bytes = PART_MAX  # raw bytes of an attachment's part; a simulation may cut smaller
+        self.sealed = 0  # messages sealed by this process, so that who ran a command knows it left something to send
         self._membership: Membership | None = None
         self._calendars: dict[str, Calendar] = {}
 

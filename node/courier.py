@@ -106,6 +106,7 @@ class Courier:
             await self._post(parcel)
         except Exception as error:  # a fault of ours: this destination waits its turn, instead of failing at once again
             event(logging.ERROR, "courier", exc=error, member=parcel.dest)
+            self._failing.add(parcel.dest)
             await self._writer.submit(lambda tx: self._body.exchange.failed(tx, parcel))
         finally:
             self._in_flight -= marks
@@ -196,10 +197,11 @@ class Courier:
         """Verifies, applies and acknowledges a batch, however it came."""
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
+        sealed = self._body.ctx.sealed
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
         self._tell_faults()
-        if self._failing or any(isinstance(item.r, str) for item in items) or inbox.wants_answer(prepared[1]):
-            self.wake()  # whoever we waited for may be back, and a receipt may have brought about something to send
+        if self._failing or self._body.ctx.sealed != sealed:
+            self.wake()  # whoever we waited for may be back, or what came brought about something to send
         self._on_change(received.legs)
         return received
 

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from node import enrolment
+from node.answers import Aside, Tried
 from node.body import Body
 from node.cases.views import counts
 from node.commands import Command, Nothing
@@ -139,11 +140,11 @@ def _clear(tx: sqlite3.Connection, body: Body, request: Clear) -> Nothing:
     return Nothing()
 
 
-def _quarantine(db: sqlite3.Connection, _: Body, __: Nothing) -> list[retry.Aside]:
+def _quarantine(db: sqlite3.Connection, _: Body, __: Nothing) -> list[Aside]:
     return retry.listing(db)
 
 
-def _retry_quarantine(tx: sqlite3.Connection, body: Body, _: Nothing) -> retry.Tried:
+def _retry_quarantine(tx: sqlite3.Connection, body: Body, _: Nothing) -> Tried:
     return retry.retry(tx, body.ctx)
 
 

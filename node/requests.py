@@ -1,7 +1,7 @@
 """What the commands of a node ask for: shapes only. Imports nothing but msgspec and schemas, so that a command line
 
-can make them without loading the program (DESIGN §3.4). Names of comuni may be names or ISTAT codes; `leg` may be the
-beginning of an identifier when only one referral begins so; times are Unix seconds, `day` texts are ISO dates.
+can make them without loading the program (DESIGN §3.4). Names of comuni may be names or ISTAT codes; `leg` may be
+either end of an identifier when only one referral has it; times are Unix seconds, `day` texts are ISO dates.
 """
 
 from typing import Annotated, Literal

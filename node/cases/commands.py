@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from node import requests as ask
+from node.answers import AccessLine, AccessLog, CaseLine, CaseView, Done, FileLine, SavedFile
 from node.cases import desk, files, operators, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 SIDES: Final[Mapping[str, str]] = {"received": "R", "sent": "S", "internal": "L"}
 ACTS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"offer", "forwarded"}
 SHORTEST: Final = 4  # characters of an identifier that may stand for the whole
-
-
-class AccessLine(Struct, frozen=True):
-    """One opening of a case."""
-
-    at: int
-    operator: str
-    action: str
-    case_id: str
-    leg: str
-
-
-class AccessLog(Struct, frozen=True):
-    """The log, and whether each row follows from the one before."""
-
-    rows: list[AccessLine]
-    intact: bool
 
 
 def find_leg(db: sqlite3.Connection, text: str) -> str:
@@ -61,12 +44,12 @@ def find_leg(db: sqlite3.Connection, text: str) -> str:
     return str(rows[0][0])
 
 
-def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> desk.Done:
+def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> Done:
     linked = find_leg(tx, request.linked_from) if request.linked_from else None
     return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
 
 
-def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> desk.Done:
+def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> Done:
     if request.ev not in ACTS:
         raise ProtocolError("unknown-code", field="ev", expected=" ".join(sorted(ACTS)), got=request.ev)
     of = find_leg(tx, request.of) if request.of else None
@@ -84,11 +67,11 @@ def _count_use(tx: sqlite3.Connection, body: "Body", leg: str) -> None:
         note_use(tx, leg, service)
 
 
-def _hand_over(tx: sqlite3.Connection, body: "Body", request: ask.HandOver) -> desk.Done:
+def _hand_over(tx: sqlite3.Connection, body: "Body", request: ask.HandOver) -> Done:
     return desk.hand_over(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
-def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRedirect) -> desk.Done:
+def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRedirect) -> Done:
     return desk.follow_redirect(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
@@ -100,20 +83,20 @@ def _assign(tx: sqlite3.Connection, body: "Body", request: ask.Assign) -> ask.No
     return ask.Nothing()
 
 
-def _cases(db: sqlite3.Connection, body: "Body", request: ask.Cases) -> list[views.CaseLine]:
+def _cases(db: sqlite3.Connection, body: "Body", request: ask.Cases) -> list[CaseLine]:
     side = SIDES[request.side] if request.side else None
     return views.listing(db, body.ctx, side=side, late=request.late, all_=request.all_)
 
 
-def _case(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> views.CaseView:
+def _case(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> CaseView:
     return views.case(tx, body.ctx, find_leg(tx, request.leg), request.as_)
 
 
-def _attachments(tx: sqlite3.Connection, body: "Body", request: ask.Attachments) -> list[files.FileLine]:
+def _attachments(tx: sqlite3.Connection, body: "Body", request: ask.Attachments) -> list[FileLine]:
     return files.listing(tx, body.ctx, find_leg(tx, request.leg), request.as_)
 
 
-def _save_attachment(tx: sqlite3.Connection, body: "Body", request: ask.SaveAttachment) -> files.SavedFile:
+def _save_attachment(tx: sqlite3.Connection, body: "Body", request: ask.SaveAttachment) -> SavedFile:
     return files.save(tx, body.ctx, find_leg(tx, request.leg), request.number, request.as_)
 
 

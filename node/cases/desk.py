@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Final, TypeVar, cast
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
+from node.answers import Done
 from node.cases import operators, standing
 from node.cases.files import attach, files_of
 from node.context import Context, setting
@@ -27,15 +28,6 @@ from schemas.bodies import Basis, EventBody, Offer
 T = TypeVar("T")
 PATRONATO: Final = "PT-PATRONATO"
 TAKES_IN_CHARGE: Final = "take-in-charge"
-
-
-class Done(Struct, frozen=True):
-    """What a command left: the leg, the number of the event written, the state after it."""
-
-    leg: str
-    n: int
-    state: str
-    case_id: str
 
 
 def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:

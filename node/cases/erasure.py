@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
+from node.answers import Done
 from node.cases import operators, standing
-from node.cases.desk import Done, act, bodies, latest_offer, may_write
+from node.cases.desk import act, bodies, latest_offer, may_write
 from node.context import Context
 from node.exchange import erasing
 from node.exchange.erased import legs_of_case, tombstone

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
+from node.answers import FileLine, SavedFile
 from node.cases import operators
 from node.context import Context
 from node.exchange import blobs, parts
@@ -27,29 +28,6 @@ STATES: Final = {
     "sending": "in partenza", "confirmed": "consegnato", "unsupported": "l'altro programma non riceve allegati",
     "refused": "non accettato", "arriving": "in arrivo", "complete": "arrivato", "failed": "arrivato guasto",
 }  # fmt: skip
-
-
-class FileLine(Struct, frozen=True, kw_only=True):
-    """One file of a referral. `number` from 1; `done` of `parts` have arrived here, or are confirmed by the reader."""
-
-    number: int
-    writer: str
-    n: int
-    name: str
-    type: str
-    size: int
-    state: str
-    words: str
-    done: int
-    parts: int
-
-
-class SavedFile(Struct, frozen=True):
-    """A whole file and the name it may be saved under."""
-
-    name: str
-    type: str
-    content: bytes
 
 
 def files_of(files: Sequence[NewFile]) -> list[FileRef] | UnsetType:

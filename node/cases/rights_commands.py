@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.cases import desk, erasure, person, views
+from node.answers import Done, Erasure
+from node.cases import erasure, person, views
 from node.cases.commands import find_leg
 from node.commands import Command
 
@@ -23,7 +24,7 @@ def _answer(tx: sqlite3.Connection, body: "Body", request: ask.AnswerErase) -> e
     return erasure.answer(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)), body.config.retention)
 
 
-def _erasures(db: sqlite3.Connection, body: "Body", request: ask.Nothing) -> list[views.Erasure]:
+def _erasures(db: sqlite3.Connection, body: "Body", request: ask.Nothing) -> list[Erasure]:
     return views.erasures(db, body.ctx)
 
 
@@ -41,7 +42,7 @@ def _person(tx: sqlite3.Connection, body: "Body", request: ask.FindPerson) -> pe
     return found
 
 
-def _rectify(tx: sqlite3.Connection, body: "Body", request: ask.Rectify) -> desk.Done:
+def _rectify(tx: sqlite3.Connection, body: "Body", request: ask.Rectify) -> Done:
     return erasure.rectify(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 

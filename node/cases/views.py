@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import cast
 
 import msgspec
-from msgspec import Struct
 
+from node.answers import CaseLine, CaseView, Erasure, Step
 from node.cases import operators, standing
 from node.cases.desk import bodies, folded
-from node.cases.files import FileLine, lines_of
+from node.cases.files import lines_of
 from node.context import Context
 from node.exchange.erased import tombstone
 from node.exchange.erasing import TRAVELS, Request, requests
@@ -23,88 +23,6 @@ from protocol.finality import is_final
 from protocol.referral import TERMINALS, Kind, Leg, Writer, allowed, has_gap
 from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
 from schemas.bodies import EventBody, Offer
-
-
-class CaseLine(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One line of a list: codes, times, whose turn; no person."""
-
-    leg: str
-    case_id: str
-    side: str
-    peer: str
-    peer_name: str
-    state: str
-    code: str
-    words: str
-    referral: str
-    urgency: str
-    created: int
-    changed: int
-    ack_by: int | None = None
-    respond_by: int | None = None
-    late: bool
-    final: bool
-    linked_from: str | None = None
-    parent: str | None = None
-    desk_to: str | None = None
-    erased: int | None = None
-    limited: bool = False
-
-
-class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One event of the line of time: who wrote it, what, when it was first durable here, how far it got."""
-
-    writer: str
-    n: int
-    ev: str
-    at: int
-    seen: int
-    by: str | None = None
-    delivery: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    text: str | None = None
-    ref: str | None = None
-    when: int | None = None
-    to_node: str | None = None
-    overruled: bool = False
-
-
-class Erasure(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One request to erase: who asked (`own`: we did), when, why, how far it got and what was answered.
-
-    `state`: queued (not arrived yet), arrived (no answer yet), unsupported (the other program cannot), erased, refused.
-    """
-
-    leg: str
-    peer: str
-    peer_name: str
-    own: bool
-    reason: str
-    at: int
-    state: str
-    upto: int | None = None
-    answer_reason: str | None = None
-    answered_at: int | None = None
-    opened_by: str | None = None
-    opened_at: int | None = None
-
-
-class CaseView(Struct, frozen=True, kw_only=True):
-    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now.
-
-    `offer` None: it was erased. `erasures`: what was asked about erasing it, on either side.
-    """
-
-    line: CaseLine
-    offer: Offer | None
-    steps: list[Step]
-    allowed: list[str]
-    pending_amendments: list[int]
-    next: str
-    frozen: bool
-    erasures: list[Erasure] = []
-    files: list[FileLine] = []
 
 
 def listing(

@@ -187,7 +187,8 @@ def answered(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, answer: Deliv
         if mid in held:
             _held(tx, mid, now)
         elif i in said:
-            refused += _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
+            wait = _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
+            refused += [] if wait is None else [wait]
         else:
             _again(tx, ctx, mid, now)
     if refused:
@@ -202,8 +203,8 @@ def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
     )
 
 
-def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> list[int]:
-    """What one `later` means. Returns the seconds to wait if the last route refused it, else nothing."""
+def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> int | None:
+    """What one `later` means. Returns the seconds to wait if the last route refused it."""
     if later.code in _RESEAL_CODES and _would_differ(tx, ctx, mid, now):
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):
@@ -211,20 +212,20 @@ def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now
     else:
         tries = tx.execute("SELECT COALESCE(MAX(tries), 0) FROM outgoing WHERE mid = ?", (mid,)).fetchone()[0]
         _wait(tx, mid, now + max(_asked(later.after), _delay(ctx, int(tries), RETRY_CAP_FIRST_DAY)))
-    return []
+    return None
 
 
-def _next_route(tx: sqlite3.Connection, ctx: Context, mid: str, now: int, *, after: int) -> list[int]:
-    """A relay that refuses is followed at once by the next; after the last one the sealing waits."""
+def _next_route(tx: sqlite3.Connection, ctx: Context, mid: str, now: int, *, after: int) -> int | None:
+    """A relay that refuses is followed at once by the next; after the last one the sealing waits, so long."""
     row = tx.execute("SELECT dest, route FROM outgoing WHERE mid = ?", (mid,)).fetchone()
     if row is None:
-        return []
+        return None
     route = int(row[1]) + 1
     exhausted = route % max(len(routes_to(ctx.membership, row[0], now)), 1) == 0
     tx.execute(
         "UPDATE outgoing SET route = ?, next_at = ? WHERE mid = ?", (route, now + after if exhausted else now, mid)
     )
-    return [after] if exhausted else []
+    return after if exhausted else None
 
 
 def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> bool:

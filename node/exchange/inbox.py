@@ -37,7 +37,7 @@ from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
 from protocol.strict import digest
-from schemas.bodies import Body, EventBody, MissingBody, PartBody
+from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
 
 UNDERSTOOD: Final[frozenset[str]] = frozenset()  # features a body may name in `must`
@@ -153,11 +153,6 @@ def _check_event(body: Body) -> None:
         raise ProtocolError("bad-body", field="void")
     if body.files:
         check_files(body.files)
-
-
-def wants_answer(prepared: Sequence[Prepared]) -> bool:
-    """Whether something of it may have brought about a message of ours: what is whole is said at once."""
-    return any(isinstance(item, Arrived) and isinstance(item.body, PartBody | MissingBody) for item in prepared)
 
 
 # -- inside it

@@ -87,6 +87,7 @@ def send_body(
         ch=Channel(ctx.epoch(tx), _next_seq(tx, dest)), mv=ctx.membership.version,
         salt=salt, body=raw, ephemeral_seed=ctx.dice.bytes(32), nonce=ctx.dice.bytes(12),
     )  # fmt: skip
+    ctx.sealed += 1
     leg, writer, n = place or (None, None, None)
     tx.execute(
         "INSERT INTO outgoing (mid, jti, leg, writer, n, dest, e, s, kid, exp, urgent, next_at)"

@@ -6,8 +6,7 @@ It is read as it would have been when it came: by the time of then, so that it h
 import sqlite3
 from typing import Final
 
-from msgspec import Struct
-
+from node.answers import Aside, Tried
 from node.context import Context
 from node.exchange import aside, inbox
 from node.exchange.delivery import queue_receipt
@@ -17,26 +16,6 @@ from schemas.wire import Item
 
 _LOST: Final = frozenset({"expired", "reseal"})
 """The key it was sealed to is gone: forgotten, so that its sender is told to seal it again."""
-
-
-class Aside(Struct, frozen=True, kw_only=True):
-    """One message set aside: nothing of what it says, which is sealed."""
-
-    id: int
-    node: str
-    at: int
-    tries: int
-    size: int
-    fault: str
-    receipt: bool
-
-
-class Tried(Struct, frozen=True, kw_only=True):
-    """How many went through, and what still does not."""
-
-    done: int
-    left: list[Aside]
-    legs: list[str]
 
 
 def listing(db: sqlite3.Connection) -> list[Aside]:

@@ -272,7 +272,7 @@ class _GuardedConnection(RequestHandler):
         if service.guard.full:  # no time for goodbyes
             self.force_close()
             return
-        with contextlib.suppress(OSError, NotImplementedError):
+        with contextlib.suppress(OSError, NotImplementedError):  # gone already, or TLS, which has no half end
             wire.write_eof()
         self._deadline = self._loop.call_later(service.limits.linger_seconds, wire.abort)
 

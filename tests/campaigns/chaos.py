@@ -26,8 +26,9 @@ from bench.machine import cpu_of
 from bench.peer import BASIS
 from bench.world import OPERATOR, World
 from node import requests as ask
+from node.answers import Done
 from node.body import Body
-from node.cases.desk import Done, bodies
+from node.cases.desk import bodies
 from node.enrolment import CONFIG_NAME
 from node.exchange.log import leg_row, logs
 from node.runtime import local

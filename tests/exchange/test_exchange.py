@@ -160,6 +160,29 @@ def test_a_rejected_event_is_replaced_by_a_void_and_the_rest_of_the_leg_goes_on(
     assert a.one("SELECT code FROM alarm") == "rejected"
 
 
+def test_a_command_that_left_something_to_send_is_seen_as_such(ambito, pair, monkeypatch):
+    a, b = pair
+
+    def sealed(command, *args, **fields):
+        before = a.ctx.sealed, b.ctx.sealed
+        result = command(*args, **fields)
+        return result, (a.ctx.sealed - before[0], b.ctx.sealed - before[1])
+
+    case, counts = sealed(a.refer, "distretto")
+    assert counts == (1, 0)
+    [parcel] = a.due()
+    received, counts = sealed(b.receive, parcel.items)
+    assert counts == (0, 0), "its receipt goes in the answer"
+    assert sealed(a.answered, parcel, received.answer)[1] == (0, 0)
+    real = desk.EventBody
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "EventBody", lambda **f: msgspec.structs.replace(real(**f), must=["futuro"]))
+        a.act(case.leg, "amend", as_="OP", offer=offer(description="dal futuro"))
+    [parcel] = a.due()
+    answer = b.receive(parcel.items).answer
+    assert sealed(a.answered, parcel, answer)[1] == (1, 0), "a rejected event brings about its void"
+
+
 def test_a_rejected_offer_ends_as_undeliverable_at_the_sender(ambito, pair, monkeypatch):
     a, b = pair
     real = desk.EventBody

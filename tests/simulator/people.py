@@ -3,6 +3,7 @@
 import random
 from typing import Any, Final
 
+from node.answers import Done
 from node.cases import desk, erasure, operators
 from node.cases.desk import Act, FollowRedirect, HandOver, Refer, folded
 from node.exchange.log import leg_row
@@ -259,7 +260,7 @@ class People:
 
         node.submit(command, done)
 
-    def _told(self, node: Node, written: desk.Done) -> None:
+    def _told(self, node: Node, written: Done) -> None:
         side = leg_row(node.reader, written.leg)
         assert side is not None
         rows = node.store.read(
