@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import delivery, inbox, outbox, resync, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -22,6 +22,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *case_keys.MIGRATIONS,
     *access.MIGRATIONS,
     *tables.MIGRATIONS,
+    *resync.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
 )
@@ -84,7 +85,7 @@ class Exchange:
         receipts = [item for item in prepared[1] if isinstance(item, inbox.Acknowledged)]
         legs: dict[str, None] = {}
         for item in receipts:
-            legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
+            legs.update(dict.fromkeys(inbox.take_receipt(tx, self.ctx, item)))
         delivery.answered(tx, self.ctx, parcel, answer)
         return list(legs)
 
@@ -92,7 +93,12 @@ class Exchange:
         """The route did not answer."""
         delivery.failed(tx, self.ctx, parcel, retry_after=retry_after)
 
+    def begin(self, tx: sqlite3.Connection) -> None:
+        """At every start: peers with open referrals are told what we hold, so that a restore is found."""
+        resync.start(tx, self.ctx)
+
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
         telling.tell(tx, self.ctx)
+        resync.tick(tx, self.ctx)
         return outbox.reseal_stale(tx, self.ctx)

@@ -139,4 +139,88 @@ class HeadBody(
     must: list[str] | UnsetType = UNSET
 
 
-Body = EventBody | HeadBody
+class LegCounts(Struct, frozen=True, omit_defaults=True):
+    """How many events of each log the writer of this body holds of a leg; `w` is its own side.
+
+    `a`: the last of its own events for which it holds the addressee's signed `processed`.
+    """
+
+    leg: Uuid
+    w: Literal["S", "R"]
+    s: Annotated[int, Meta(ge=0, le=100_000)]
+    r: Annotated[int, Meta(ge=0, le=100_000)]
+    a: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class HelloBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="hello"
+):
+    """Said to each peer with open referrals at every start and daily: a loss on either side is found (PROTOCOL §3)."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    epoch: Annotated[int, Meta(ge=1)]
+    legs: Annotated[list[LegCounts], Meta(max_length=2000)]
+    must: list[str] | UnsetType = UNSET
+
+
+class ResyncBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="resync"
+):
+    """A member that was restored asks for everything a peer holds between the two. `nonce`: 22 characters of chance."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    nonce: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
+    epoch: Annotated[int, Meta(ge=1)]
+    legs: Annotated[list[LegCounts], Meta(max_length=2000)]
+    must: list[str] | UnsetType = UNSET
+
+
+class CopiedEvent(Struct, frozen=True, omit_defaults=True):
+    """One event as the answering side holds it: the outer part as it travelled, salt and body (base64url).
+
+    For events of the member that asks, `k`, `st`, `h` are what the answering side signed of them.
+    """
+
+    e: Annotated[str, Meta(max_length=4096)]
+    salt: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    body: Annotated[str, Meta(max_length=1_400_000)]
+    st: int | UnsetType = UNSET
+    h: int | UnsetType = UNSET
+
+
+class CopiedLeg(Struct, frozen=True):
+    """A leg between the two; its events in any order."""
+
+    leg: Uuid
+    events: list[CopiedEvent]
+
+
+class ResyncAnswerBody(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"sender": "from"},
+    kw_only=True,
+    tag_field="kind",
+    tag="resync-answer",
+):
+    """One page of the answer to a `resync`: all legs between the two, from both logs. Applied when all are there."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    nonce: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
+    i: Annotated[int, Meta(ge=0, le=9_999)]
+    of: Annotated[int, Meta(ge=1, le=10_000)]
+    legs: list[CopiedLeg]
+    must: list[str] | UnsetType = UNSET
+
+
+Body = EventBody | HeadBody | HelloBody | ResyncBody | ResyncAnswerBody

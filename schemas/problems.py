@@ -58,6 +58,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "damaged": Problem(422, "later", "Il messaggio è arrivato danneggiato.", "damaged on the way", _WAIT),
     "jti-reuse": Problem(409, "never", "Lo stesso identificativo è stato usato per due contenuti.", "same jti, other content", _ASK),
     "n-reuse": Problem(409, "never", "Due contenuti diversi per lo stesso passo.", "two contents for one (leg, writer, n)", "Telefonare all'altro ufficio."),
+    "resync-open": Problem(409, "later", "Dopo un ripristino si aspetta la risposta dell'altro ufficio.", "after a restore, the peer's answer is awaited", "Aspettare qualche minuto; se l'altro ufficio è spento, telefonare."),
     "restored": Problem(409, "later", "L'altro ufficio risulta ripristinato da una copia.", "the peer looks restored from a backup", "Telefonare all'altro ufficio."),
     "unsupported": Problem(422, "never", "Il messaggio richiede una funzione non presente.", "names a feature not understood", "Aggiornare il programma."),
     "bad-body": Problem(422, "never", "Il contenuto del messaggio non è valido.", "the body does not fit its schema", _ASK),

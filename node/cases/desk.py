@@ -14,6 +14,7 @@ from node.cases import operators
 from node.context import Context, setting
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
 from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
+from node.exchange.resync import check_may_write
 from node.requests import Act, FollowRedirect, HandOver, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
@@ -103,6 +104,7 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     leg = _leg(tx, request.leg)
     operators.require(tx, request.as_, request.ev, leg.leg)
     _may_write(tx, ctx)
+    check_may_write(tx, leg, request.ev)
     writer = _writer(leg, request)
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)

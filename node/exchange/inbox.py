@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
-from node.exchange.messages import HANDLERS, Message
+from node.exchange import resync
+from node.exchange.log import OFFERED, Entry, LegRow, describe_leg, insert_event, insert_leg, leg_row, refold
+from node.exchange.message import Message
+from node.exchange.messages import HANDLERS
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from protocol.envelope import (
     REJECTABLE,
@@ -31,6 +33,7 @@ from protocol.members import Membership
 from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+from protocol.resync import forgot
 from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
 
@@ -66,7 +69,13 @@ class Acknowledged(NamedTuple):
     raw: str
 
 
-Prepared = Arrived | Turned | Acknowledged
+class Returned(NamedTuple):
+    """A receipt of our own that its addressee sends back: it holds that we acknowledged what we deny (PROTOCOL §3)."""
+
+    receipt: Receipt
+
+
+Prepared = Arrived | Turned | Acknowledged | Returned
 
 
 class Received(NamedTuple):
@@ -92,7 +101,11 @@ def _prepare(ctx: Context, i: int, item: Item, membership: Membership, now: int,
     try:
         parts = item_parts(item)
         if isinstance(parts, str):
-            receipt = read_receipt(parts, membership, net=ctx.net, me=ctx.me, now=now).receipt
+            receipt = read_receipt(parts, membership, net=ctx.net, me=None, now=now).receipt
+            if receipt.sender == ctx.me:
+                return Returned(receipt)
+            if receipt.to != ctx.me:
+                raise ProtocolError("wrong-recipient", field="to")
             return Acknowledged(receipt, parts)
         return _open(ctx, i, parts.e, parts.s, membership, now, relayed)
     except ProtocolError as problem:
@@ -165,7 +178,9 @@ def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) 
         if isinstance(item, Turned):
             _turn(tx, batch, item)
         elif isinstance(item, Acknowledged):
-            batch.legs.update(dict.fromkeys(apply_receipt(tx, ctx, item.receipt, item.raw)))
+            batch.legs.update(dict.fromkeys(take_receipt(tx, ctx, item)))
+        elif isinstance(item, Returned):
+            resync.take_returned(tx, ctx, item.receipt)
         else:
             _arrive(tx, ctx, batch, item)
     signed = [
@@ -180,6 +195,13 @@ def receive(tx: sqlite3.Connection, ctx: Context, prepared: Sequence[Prepared]) 
     signed = [*stored, *signed]
     answer = DeliveryAnswer(receipts=[raw for _, _, raw in signed], later=batch.later)
     return Received(answer, list(batch.legs), signed)
+
+
+def take_receipt(tx: sqlite3.Connection, ctx: Context, item: Acknowledged) -> list[str]:
+    """What a receipt acknowledges, and whether it knows more of us than we do. The legs it changed."""
+    changed = apply_receipt(tx, ctx, item.receipt, item.raw)
+    resync.check_receipt(tx, ctx, item.receipt)
+    return changed
 
 
 def _turn(tx: sqlite3.Connection, batch: _Batch, item: Turned) -> None:
@@ -250,7 +272,10 @@ def _apply(
 ) -> _Answer:
     routing, mid = item.verified.routing, item.verified.mid
     if not isinstance(body, EventBody):
-        done = HANDLERS[type(body)](tx, ctx, Message(routing.sender, body, opened.body, opened.salt, now))
+        message = Message(
+            routing.sender, body, opened.body, opened.salt, now, routing.iat, _overtaken(tx, batch, item.verified)
+        )
+        done = HANDLERS[type(body)](tx, ctx, message)
         batch.legs.update(dict.fromkeys(done.legs))
         return _Answer(mid, routing.jti, routing.cm, "processed", now, done.h, None)
     held = leg_row(tx, body.leg)
@@ -261,11 +286,14 @@ def _apply(
         _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now, begins=True)
         batch.legs[begun.leg] = None
         return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
-    leg, writer = _place(tx, held, routing.sender, body, now)
-    _refuse_other_content(tx, leg, writer, body, routing.cm)
+    leg, writer = _place(tx, ctx, held, routing.sender, body, now)
+    if _refuse_other_content(tx, leg, writer, body, routing.cm, now):
+        own = leg.r_count if writer == "S" else leg.s_count
+        return _Answer(mid, routing.jti, routing.cm, "processed", now, own, None)  # a repair brought it before
+    _refuse_forgetful(tx, leg, body, now)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
     if body.ev == "offer" and leg.side == "R":
-        _describe_offer(tx, _begun(ctx, routing.sender, body, now))
+        describe_leg(tx, _begun(ctx, routing.sender, body, now))
     folded = refold(tx, leg.leg, now)
     batch.legs[leg.leg] = None
     applied = folded.s_count if writer == "S" else folded.r_count
@@ -277,12 +305,22 @@ def _apply(
     return _Answer(mid, routing.jti, routing.cm, "processed", now, h, None)
 
 
-def _place(tx: sqlite3.Connection, leg: LegRow | None, sender: str, body: EventBody, now: int) -> tuple[LegRow, str]:
+def _overtaken(tx: sqlite3.Connection, batch: _Batch, verified: Verified) -> bool:
+    """Newer words of this sender are held already, so that this one's counts are of yesterday."""
+    sender = verified.routing.sender
+    row = tx.execute("SELECT hw_epoch, hw_seq FROM peer WHERE node = ?", (sender,)).fetchone()
+    return verified.channel < max(Channel(*(row or NOTHING_HELD)), batch.channels.get(sender, NOTHING_HELD))
+
+
+def _place(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow | None, sender: str, body: EventBody, now: int
+) -> tuple[LegRow, str]:
     """The leg an event belongs to and which log of it; a leg begins with whatever of S arrives first."""
     if leg is None:
         if body.ev in RECEIVER_KINDS:
             # We never offered this leg, or we lost it: a restored store must not end its peer's events.
             raise_alarm(tx, now, "restored", sender, body.leg, body.n)
+            resync.begin(tx, ctx, sender)
             raise ProtocolError("restored", after=3600)
         empty = LegRow(
             body.leg,
@@ -329,24 +367,31 @@ def _begun(ctx: Context, sender: str, body: EventBody, now: int) -> LegRow:
     )  # fmt: skip
 
 
-def _describe_offer(tx: sqlite3.Connection, begun: LegRow) -> None:
-    """The columns lists are sorted by, of a leg whose offer was overtaken by a later event."""
-    tx.execute(
-        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?,"
-        " parent = ?, linked_from = ? WHERE leg = ?",
-        (begun.referral, begun.urgency, begun.stored_at, begun.ack_by, begun.respond_by, begun.desk_from, begun.parent,
-         begun.linked_from, begun.leg),
-    )  # fmt: skip
+def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str, now: int) -> bool:
+    """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6).
 
-
-def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str) -> None:
-    """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6)."""
-    for kind, held_cm, voids in tx.execute(
-        "SELECT kind, cm, voids FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg.leg, writer, body.n)
-    ):
+    True when this very event is held already.
+    """
+    for kind, held_cm, voids, jti in tx.execute(
+        "SELECT kind, cm, voids, jti FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg.leg, writer, body.n)
+    ).fetchall():
+        if jti == body.jti and held_cm == cm:
+            return True
         if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
             continue
+        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
         raise ProtocolError("restored", field="n", after=3600)
+    return False
+
+
+def _refuse_forgetful(tx: sqlite3.Connection, leg: LegRow, body: EventBody, now: int) -> None:
+    """An event that denies what its writer signed before: it was restored in between (PROTOCOL §3)."""
+    acknowledged = tx.execute(
+        "SELECT n, h FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL", (leg.leg, leg.side)
+    ).fetchall()
+    if body.ev != "void" and forgot(body.n, body.seen, acknowledged):
+        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
+        raise ProtocolError("restored", field="seen", after=3600)
 
 
 def _store_event(

@@ -7,28 +7,12 @@ here: a known mid or event is answered before.
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from node.context import Context
-from schemas.bodies import Body, HeadBody
-
-
-class Message(NamedTuple):
-    """What arrived: the member that signed it, the body decoded, and the bytes the commitment is about."""
-
-    sender: str
-    body: Any
-    raw: bytes
-    salt: bytes
-    now: int
-
-
-class Effect(NamedTuple):
-    """What it did. `h`: our own event count on the leg it is about (None: about no leg); `legs` that changed."""
-
-    h: int | None = None
-    legs: tuple[str, ...] = ()
-
+from node.exchange import resync
+from node.exchange.message import Effect, Message
+from schemas.bodies import Body, HeadBody, HelloBody, ResyncAnswerBody, ResyncBody
 
 Handler = Callable[[sqlite3.Connection, Context, Message], Effect]
 
@@ -43,5 +27,10 @@ def _head(tx: sqlite3.Connection, _: Context, message: Message) -> Effect:
     return Effect()
 
 
-HANDLERS: Final[Mapping[type[Body], Handler]] = {HeadBody: _head}
+HANDLERS: Final[Mapping[type[Body], Handler]] = {
+    HeadBody: _head,
+    HelloBody: resync.take_hello,
+    ResyncBody: resync.take_resync,
+    ResyncAnswerBody: resync.take_answer,
+}
 """Every kind of body but `event`; a test compares it with `schemas.bodies.Body`."""

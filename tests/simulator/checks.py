@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from node.cases import views
+from node.exchange import resync
 from node.exchange.log import LegRow, leg_row, logs
 from node.map import follow
 from node.map.fold import View
@@ -22,6 +23,7 @@ from tests.simulator.shell import Node
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
+_OF_RESTORE: Final = ("restored", "peer-restored", "we-were-restored", "resync-unproven", "given-back")
 _EVENTS: Final = "SELECT leg, writer, n, jti, kind, cm, k, mid FROM event"
 
 
@@ -29,10 +31,11 @@ def safety(world: "World") -> dict[str, "Held"]:
     """What has to hold at every moment, with things still on their way."""
     stores = {node.name: Held(node) for node in world.nodes}
     for held in stores.values():
-        acknowledged_is_held(world, held)
-        told_is_held(world, held)
+        if held.name not in world.history.restored:  # what it forgot is looked at when it had time to get it back
+            acknowledged_is_held(world, held)
+            told_is_held(world, held)
+            delivered_has_receipts(world, held)
         once_only(held)
-        delivered_has_receipts(world, held)
         nothing_alarming(world, held)
         late_is_shown(held)
     for mailbox in world.directory.mailboxes.values():
@@ -44,6 +47,8 @@ def everything(world: "World") -> None:
     """All of them, once nothing is on its way any more."""
     stores = safety(world)
     for held in stores.values():
+        if held.name in world.history.restored:
+            restored_has_it_back(world, stores, held)
         finals_hold(world, held)
     both_ends_agree(world, stores)
     queue_is_total(world, stores)
@@ -80,8 +85,35 @@ def acknowledged_is_held(world: "World", held: Held) -> None:
         row = held.inbox.get(acked.mid)
         if row is None or RANK[row[3]] < RANK[acked.k]:
             raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
-        if acked.k == "processed" and acked.mid in world.history.sent and row[2] not in held.by_jti:
+        if acked.k == "processed" and _is_event(world, acked.mid) and row[2] not in held.by_jti:
             raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
+
+
+def _is_event(world: "World", mid: str) -> bool:
+    sent = world.history.sent.get(mid)
+    return sent is not None and sent.leg is not None
+
+
+def restored_has_it_back(world: "World", stores: dict[str, Held], held: Held) -> None:
+    """I16: what it signed for, and what its people wrote and anybody else got, is here again, or given back to them.
+
+    Gone for good is only what nobody else had: written after the copy and never delivered, or lost at both ends.
+    """
+    made, back = world.history.restored[held.name]
+    given = {row[0] for row in held.db.execute("SELECT jti FROM given_back")}
+    here = {*held.by_jti, *given}
+    for acked in world.history.acked.values():
+        sent = world.history.sent.get(acked.mid)
+        if acked.signer != held.name or acked.k != "processed" or sent is None or sent.leg is None:
+            continue
+        if sent.jti not in here and acked.to not in world.history.restored and not excused(world, held.name, acked.to):
+            raise Violation("I16-acknowledged-lost", f"{held.name} {acked.mid} {sent.leg}")
+    for told in world.history.told:
+        if told.node != held.name or told.jti in here:
+            continue
+        others = [name for name, other in stores.items() if told.jti in other.by_jti]
+        if others or not made <= told.at <= back:
+            raise Violation("I16-told-lost", f"{told} is held by {others}")
 
 
 def told_is_held(world: "World", held: Held) -> None:
@@ -129,7 +161,9 @@ def delivered_has_receipts(world: "World", held: Held) -> None:
 def nothing_alarming(world: "World", held: Held) -> None:
     """Nobody restored anything here and nobody reused a number: such alarms would be false."""
     for code, leg in held.db.execute("SELECT code, leg FROM alarm"):
-        if code == "restored" or (code == "rejected" and not world.plan.has("defect")):
+        if (code in _OF_RESTORE and not world.plan.has("restore")) or (
+            code == "rejected" and not world.plan.has("defect")
+        ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
 
 
@@ -223,6 +257,9 @@ def on_the_way(world: "World") -> list[str]:
         for jti, dest, leg in node.store.read(lambda db: db.execute("SELECT jti, dest, leg FROM outgoing").fetchall()):
             if not excused(world, node.name, dest):
                 found.append(f"{node.name} → {dest} {leg} {jti}")
+        for peer, _ in node.store.read(resync.open_with):
+            if not excused(world, node.name, peer):
+                found.append(f"{node.name} waits for {peer} after a restore")
     return found
 
 

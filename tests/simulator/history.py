@@ -15,14 +15,16 @@ class Told(NamedTuple):
     n: int
     kind: str
     jti: str
+    at: int
 
 
 class Sent(NamedTuple):
-    """A sealing that left its sender."""
+    """A sealing that left its sender; `leg` is None for what is no event."""
 
     sender: str
     dest: str
     jti: str
+    leg: str | None
 
 
 class Acked(NamedTuple):
@@ -45,6 +47,7 @@ class History:
         self.shown_final: dict[tuple[str, str], str] = {}  # (node, leg) → state shown as final
         self.suspended_at: dict[str, int] = {}
         self.held_of_suspended: list[tuple[str, str, int]] = []
+        self.restored: dict[str, tuple[int, int]] = {}  # node → when the copy was made, when it was put back
         self.refused_attempts = 0
         self.wrong_clock_refusals = 0
         self.now = lambda: 0

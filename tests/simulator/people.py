@@ -212,7 +212,7 @@ class People:
         )
         if rows is None:
             raise Violation("I3-told-before-commit", f"{node.name} {written.leg} {written.n}")
-        node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2]))
+        node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2], node.kernel.now))
 
 
 # The state may move between choosing and committing; the clock may be wrong; the peer may have been suspended.
@@ -226,6 +226,7 @@ _FAIR_REFUSALS: Final = frozenset(
         "role-forbidden",
         "to-self",
         "incapable-recipient",
+        "resync-open",
     }
 )
 _BASIS: Final = Basis(law="6(1)(e)", purpose="presa in carico", notice_version="1", notice_date="2026-01-01")

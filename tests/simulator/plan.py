@@ -32,6 +32,7 @@ FAULTS: Final[tuple[str, ...]] = (
     "forgery",  # receipts that nobody signed
     "defect",  # a reader that refuses some events for ever
     "mimic",  # a member that uses other members' event ids
+    "restore",  # a store is put back from an old copy, announced or not
 )
 
 

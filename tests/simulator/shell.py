@@ -14,7 +14,7 @@ from node.cases.desk import folded
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE
 from node.engine import Exchange
-from node.exchange import delivery
+from node.exchange import outbox, resync
 from node.exchange.delivery import Parcel
 from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
@@ -84,6 +84,7 @@ class Node(Host):
         self.history = history
         self.ctx: Context
         self.exchange: Exchange
+        self.announced = False  # the person who put an old copy back said so
         super().__init__(
             name, kernel, network, home, (*ENGINE, *trust.MIGRATIONS, *map_migrations(), *follow.MIGRATIONS)
         )
@@ -119,7 +120,11 @@ class Node(Host):
         self.every(TICK_EVERY, self.tick)
         self.soon(self.poll_all)
         self.soon(self.refresh)
-        self.wake(0)
+        if self.announced:
+            self.announced = False
+            self.submit(lambda tx: resync.begin_with_all(tx, self.ctx), lambda outcome: self.sound(outcome))
+        self.submit(lambda tx: self.exchange.begin(tx), lambda outcome: self.sound(outcome))
+        self.wake(COALESCE)
 
     def crash(self, away: int) -> None:
         if self.up:
@@ -186,10 +191,10 @@ class Node(Host):
     def send(self, parcel: Parcel) -> None:
         """One POST. Nothing is sent that another connection cannot see on the disk."""
         for mid in parcel.mids:
-            row = self.reader.execute("SELECT jti, dest FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+            row = self.reader.execute("SELECT jti, dest, leg FROM outgoing WHERE mid = ?", (mid,)).fetchone()
             if row is None:
                 raise Violation("I3-sent-before-commit", f"{self.name} {mid}")
-            self.history.sent[mid] = Sent(self.name, row[1], row[0])
+            self.history.sent[mid] = Sent(self.name, row[1], row[0], row[2])
             self.in_flight[mid] = None
         for number in parcel.receipts:
             self.receipts_in_flight[number] = None
@@ -291,7 +296,9 @@ class Node(Host):
                 self.history.acked[self.name, ack.mid, ack.k] = Acked(self.name, receipt.to, ack.mid, ack.k, ack.st)
 
     def watch(self, legs: list[str]) -> None:
-        """What a screen shows as final must stay as it is (I6)."""
+        """What a screen shows as final must stay as it is (I6), unless the disk itself went back in time."""
+        if self.name in self.history.restored:
+            return
         for leg in legs:
             self._watch(self.reader, leg)
 
@@ -450,4 +457,4 @@ def read_acks(raw: str) -> Receipt:
 def queue_receipts(tx: Any, rest: list[tuple[int, str, str]], now: int) -> None:
     """Receipts that nobody carried yet leave by their senders' own routes (as Courier._carry_the_rest)."""
     for number, sender, _ in rest:
-        delivery.queue_receipt(tx, number, sender, now)
+        outbox.queue_receipt(tx, number, sender, now)

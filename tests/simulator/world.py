@@ -371,6 +371,30 @@ class World:
         if hostile is not None and target.up:
             target.inbox([self._sealed_by(hostile, target, seen.jti)], lambda answer: None)
 
+    def _fault_restore(self, dice: random.Random) -> None:
+        """Not the relay: what it keeps for others is looked after by the checks of the mailbox."""
+        span = self.plan.span
+        for node in dice.sample(self.nodes[1:], min(dice.choice((1, 1, 2)), len(self.nodes) - 1)):
+            made = dice.randrange(span * 7 // 10)
+            back = made + dice.randint(HOUR_MS // 2, max(HOUR_MS, span * 9 // 10 - made))
+            self.kernel.at(made, partial(self._copy, node, min(back, span * 95 // 100), dice.random() < 0.5))
+
+    def _copy(self, node: Node, back: int, announced: bool) -> None:
+        if not node.up:
+            return
+        copy = node.copy()
+        self.kernel.note(node.name, "is copied")
+        self.kernel.at(back, partial(self._fall_back, node, copy, self.kernel.now, announced))
+
+    def _fall_back(self, node: Node, copy: Path, made: int, announced: bool) -> None:
+        if not node.up:
+            self.kernel.after(HOUR_MS // 4, partial(self._fall_back, node, copy, made, announced))
+            return
+        self.kernel.note(node.name, "is put back", announced)
+        self.history.restored[node.name] = (made, self.kernel.now)
+        node.announced = announced
+        node.fall_back(copy, 60_000)
+
     # -- healing
 
     def heal(self) -> None:
