@@ -222,14 +222,22 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
     routing, mid = item.verified.routing, item.verified.mid
     if mid in batch.known:
         return  # twice in one batch: one answer is enough
-    known = tx.execute("SELECT receipt FROM inbox WHERE mid = ?", (mid,)).fetchone()
-    if known is not None:
-        batch.stored_receipts[known[0]] = None
-        return
     now = ctx.clock.now()
+    known = tx.execute("SELECT receipt, k, st FROM inbox WHERE mid = ?", (mid,)).fetchone()
+    if known is not None:
+        h = _applied_meanwhile(tx, item) if known[1] == "stored" else None
+        if h is None:
+            batch.stored_receipts[known[0]] = None
+        else:
+            applied = _Answer(mid, routing.jti, routing.cm, "processed", known[2], h, None)
+            _acknowledge(batch, routing.sender, applied, item.verified.channel)
+        return
     before = _known_event(tx, batch, routing.sender, routing.jti)
     if before is not None:
         if before.cm == routing.cm:
+            h = _applied_meanwhile(tx, item) if before.k == "stored" else None
+            if h is not None:
+                before = before._replace(k="processed", h=h)
             _acknowledge(batch, routing.sender, before._replace(mid=mid), item.verified.channel)
         else:
             reused = _Answer(mid, routing.jti, routing.cm, "rejected", now, None, "jti-reuse")
@@ -248,6 +256,16 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
             return
         outcome = _Answer(mid, routing.jti, routing.cm, "rejected", now, None, problem.code)
     _acknowledge(batch, routing.sender, outcome, item.verified.channel)
+
+
+def _applied_meanwhile(tx: sqlite3.Connection, item: Arrived) -> int | None:
+    """Our own event count, if an event that had to wait behind a gap was applied since: a repair closed the gap."""
+    body = item.body
+    leg = leg_row(tx, body.leg) if isinstance(body, EventBody) else None
+    if leg is None or not isinstance(body, EventBody):
+        return None
+    theirs, own = (leg.r_count, leg.s_count) if leg.side == "S" else (leg.s_count, leg.r_count)
+    return own if body.n <= theirs else None
 
 
 def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -> _Answer | None:
