@@ -45,10 +45,11 @@ PAGE_BYTES: Final = 640 * 1024  # of salts, bodies and outer parts in one page o
 LEGS_NAMED: Final = 2000
 AGAIN: Final = DAY  # a `resync` without an answer is said again
 ANSWERS_EVERY: Final = 600  # seconds between two answers to one peer
-_PEERS_WITH_OPEN_LEGS: Final = (
-    "SELECT DISTINCT peer FROM leg WHERE side != 'L' AND state NOT IN ('cancelled', 'expired', 'declined',"
-    " 'redirected', 'closed', 'withdrawn', 'released', 'lapsed', 'undeliverable') ORDER BY peer"
+_PEERS_TO_GREET: Final = (
+    "SELECT DISTINCT peer FROM leg WHERE side != 'L' AND (changed >= ? OR state NOT IN ('cancelled', 'expired',"
+    " 'declined', 'redirected', 'closed', 'withdrawn', 'released', 'lapsed', 'undeliverable')) ORDER BY peer"
 )
+REMEMBERED: Final = 30 * DAY  # what ended longer ago than any backup is kept is not asked about any more
 _encode = msgspec.json.Encoder().encode
 
 MIGRATIONS = (
@@ -78,8 +79,8 @@ CREATE TABLE given_back (leg TEXT NOT NULL, writer TEXT NOT NULL, n INTEGER NOT 
 
 
 def greet(tx: sqlite3.Connection, ctx: Context) -> int:
-    """Says `hello` to every peer with open legs. Returns to how many. What has no end yet is not said twice."""
-    peers = tx.execute(_PEERS_WITH_OPEN_LEGS).fetchall()
+    """Says `hello` to every peer with legs open or ended lately. Returns to how many; none is said twice at a time."""
+    peers = tx.execute(_PEERS_TO_GREET, (ctx.clock.now() - REMEMBERED,)).fetchall()
     return sum(_hello(tx, ctx, peer) for (peer,) in peers)
 
 
@@ -305,11 +306,11 @@ def take_resync(tx: sqlite3.Connection, ctx: Context, message: Message) -> Effec
 def _pages(db: sqlite3.Connection, ctx: Context, peer: str) -> Iterator[list[CopiedLeg]]:
     page: list[CopiedLeg] = []
     size = 0
-    for leg, case_id in db.execute(
-        "SELECT leg, case_id FROM leg WHERE peer = ? AND side != 'L' ORDER BY created, leg", (peer,)
+    for (leg,) in db.execute(
+        "SELECT leg FROM leg WHERE peer = ? AND side != 'L' ORDER BY created, leg", (peer,)
     ).fetchall():
         events: list[CopiedEvent] = []
-        for event in _copies(db, ctx, leg, case_id):
+        for event in _copies(db, ctx, leg):
             length = len(event.e) + len(event.body) + 120
             if (events or page) and size + length > PAGE_BYTES:
                 yield [*page, CopiedLeg(leg, events)] if events else page
@@ -322,19 +323,26 @@ def _pages(db: sqlite3.Connection, ctx: Context, peer: str) -> Iterator[list[Cop
         yield page
 
 
-def _copies(db: sqlite3.Connection, ctx: Context, leg: str, case_id: str) -> Iterator[CopiedEvent]:
+def _copies(db: sqlite3.Connection, ctx: Context, leg_id: str) -> Iterator[CopiedEvent]:
+    """All that is held of a leg. For the peer's events, what we signed of them; of one that a repair brought us there
+
+    is no receipt, so our count of now stands for the one when it was applied: it is never lower.
+    """
+    leg = leg_row(db, leg_id)
+    assert leg is not None
+    own, theirs = (leg.s_count, leg.r_count) if leg.side == "S" else (leg.r_count, leg.s_count)
     rows = db.execute(
-        "SELECT writer, n, jti, e, sealed, inbox.st, inbox.h FROM event LEFT JOIN inbox USING (jti)"
+        "SELECT writer, n, jti, at, e, sealed, MAX(inbox.st), MAX(inbox.h) FROM event LEFT JOIN inbox USING (jti)"
         " WHERE leg = ? AND e != '' AND sealed IS NOT NULL GROUP BY event.rowid ORDER BY event.rowid",
-        (leg,),
+        (leg_id,),
     ).fetchall()
-    key = ctx.case_keys.obtain(db, case_id)
-    for writer, n, jti, e, sealed, st, h in rows:
-        plain = ctx.case_keys.open(key, f"{leg}|{writer}|{n}|{jti}", sealed)
+    key = ctx.case_keys.obtain(db, leg.case_id)
+    for writer, n, jti, at, e, sealed, st, h in rows:
+        plain = ctx.case_keys.open(key, f"{leg_id}|{writer}|{n}|{jti}", sealed)
         copied = CopiedEvent(e=e, salt=b64u_encode(plain[:32]), body=b64u_encode(plain[32:]))
-        if st is not None:
-            copied = msgspec.structs.replace(copied, st=st)
-        yield copied if h is None else msgspec.structs.replace(copied, h=h)
+        if writer != leg.side and n <= theirs:
+            copied = msgspec.structs.replace(copied, st=at if st is None else st, h=own if h is None else h)
+        yield copied
 
 
 # -- the answer

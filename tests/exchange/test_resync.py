@@ -196,8 +196,8 @@ def test_a_liar_cannot_put_words_into_our_log(ambito):
     a.run(lambda tx: resync.begin(tx, a.ctx, "distretto"))
     forge = resync._copies
 
-    def lying(db, ctx, leg, case_id):
-        for event in forge(db, ctx, leg, case_id):
+    def lying(db, ctx, leg):
+        for event in forge(db, ctx, leg):
             yield event
             yield resync.CopiedEvent(e=event.e, salt=event.salt, body=event.body[:-4] + "AAAA")
 

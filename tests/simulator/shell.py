@@ -292,6 +292,8 @@ class Node(Host):
         """Signed words leave this host: from now on they have to be true for ever."""
         for raw in receipts:
             receipt = read_acks(raw)
+            if receipt.sender != self.name:
+                continue  # given back to its signer
             for ack in receipt.acks:
                 self.history.acked[self.name, ack.mid, ack.k] = Acked(self.name, receipt.to, ack.mid, ack.k, ack.st)
 
