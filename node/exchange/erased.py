@@ -97,6 +97,7 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
             (leg,),
         ).rowcount
         gone += blobs.forget(tx, leg)
+        gone += tx.execute("DELETE FROM given_back WHERE leg = ?", (leg,)).rowcount
         gone += tx.execute("DELETE FROM aside WHERE jti IN (SELECT jti FROM event WHERE leg = ?)", (leg,)).rowcount
         _forget_key(tx, ctx, leg)
     if gone:
