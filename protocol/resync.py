@@ -71,9 +71,9 @@ def repair(mine: Sequence[Held], theirs: Sequence[Copy]) -> Repair:
     voided = {event.n for event in mine if event.kind == "void"}
     for event in sorted(mine):
         there = at.get(event.n, [])
-        if any(copy.cm == event.cm for copy in there):
+        if any(copy.cm == event.cm or (copy.kind == "void" and copy.voids == event.cm) for copy in there):
             continue
-        if there and not any(_agree(event, copy) for copy in there):
+        if there and not any(event.kind == "void" and event.voids == copy.cm for copy in there):
             (displaced if event.processed else rewrite).append(event.jti)
         elif event.n <= max(last, acknowledged) or event.n in voided:
             again.append(event.jti)
@@ -82,11 +82,6 @@ def repair(mine: Sequence[Held], theirs: Sequence[Copy]) -> Repair:
     held = {event.n for event in mine} | set(at)
     voids = [n for n in range(1, last) if n not in held]
     return Repair(tuple(take), tuple(displaced), tuple(voids), tuple(again), tuple(rewrite))
-
-
-def _agree(event: Held, copy: Copy) -> bool:
-    """One of the two is the `void` of the other."""
-    return (event.kind == "void" and event.voids == copy.cm) or (copy.kind == "void" and copy.voids == event.cm)
 
 
 def may_be_ours(epoch: int, own: int, now: int) -> bool:

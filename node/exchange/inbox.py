@@ -468,8 +468,10 @@ def _place(
 ) -> tuple[LegRow, str]:
     """The leg an event belongs to and which log of it; a leg begins with whatever of S arrives first."""
     if leg is None:
-        if body.ev in RECEIVER_KINDS:
-            # We never offered this leg, or we lost it: a restored store must not end its peer's events.
+        if resync.is_gone(tx, body.leg):
+            raise ProtocolError("unknown-leg", field="leg")
+        if body.ev in RECEIVER_KINDS or body.seen:
+            # It has seen something of ours, so we lost this leg: a restored store must not end its peer's events.
             raise_alarm(tx, now, "restored", sender, body.leg, body.n)
             resync.begin(tx, ctx, sender)
             raise ProtocolError("restored", after=3600)

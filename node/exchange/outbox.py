@@ -218,6 +218,11 @@ def _rejected(tx: sqlite3.Connection, ctx: Context, leg: str, writer: str, n: in
     raise_alarm(tx, now, "rejected", row.peer, leg, n)
     if kind == "void":  # a refused replacement cannot be replaced: people telephone
         return
+    if tx.execute(
+        "SELECT 1 FROM event WHERE leg = ? AND writer = ? AND n = ? AND kind = 'void' AND voids = ?",
+        (leg, writer, n, cm),
+    ).fetchone():  # said before, by a receipt that came twice or a store that was restored since
+        return
     if not restored.may_write(tx, row, "void"):  # `void_rejected` makes up for it
         return
     if kind == "offer":  # nobody holds this leg: what follows a refused offer would wait there for ever

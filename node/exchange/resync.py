@@ -77,6 +77,8 @@ CREATE TABLE resync_page (peer TEXT NOT NULL, i INTEGER NOT NULL, sealed BLOB NO
   PRIMARY KEY (peer, i)) WITHOUT ROWID;
 -- Peers that asked us, and when we answered.
 CREATE TABLE resync_given (peer TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+-- Legs we forgot and whose offer the other side does not hold either: it is not asked again.
+CREATE TABLE resync_gone (leg TEXT PRIMARY KEY) WITHOUT ROWID;
 -- What a person wrote after a loss that nobody knew of. `again`: the event that says it anew; NULL: it became illegal
 -- meanwhile and is given back to be looked at.
 CREATE TABLE given_back (leg TEXT NOT NULL, writer TEXT NOT NULL, n INTEGER NOT NULL, jti TEXT PRIMARY KEY,
@@ -168,7 +170,7 @@ def take_hello(tx: sqlite3.Connection, ctx: Context, message: Message) -> Effect
         yours, its = (said.r, said.s) if said.w == "S" else (said.s, said.r)
         row = leg_row(tx, said.leg)
         if row is None:
-            if yours or said.a:
+            if (yours or said.a) and not is_gone(tx, said.leg):
                 begin(tx, ctx, message.sender)
             continue
         if row.peer != message.sender or row.side == "L" or row.side == said.w:
@@ -179,6 +181,11 @@ def take_hello(tx: sqlite3.Connection, ctx: Context, message: Message) -> Effect
         if its < theirs or yours < _acknowledged(tx, row.leg, row.side):
             _hello(tx, ctx, message.sender)
     return Effect()
+
+
+def is_gone(db: sqlite3.Connection, leg: str) -> bool:
+    """We forgot this leg, and the other side holds no offer of it: nothing can be put together again."""
+    return db.execute("SELECT 1 FROM resync_gone WHERE leg = ?", (leg,)).fetchone() is not None
 
 
 def _acknowledged(db: sqlite3.Connection, leg: str, side: str) -> int:
@@ -483,6 +490,7 @@ def _repair(tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found:
     if row is None:
         row = _begun_by(tx, ctx, peer, leg_id, found, now)
         if row is None:
+            tx.execute("INSERT INTO resync_gone VALUES (?) ON CONFLICT DO NOTHING", (leg_id,))
             return False
         insert_leg(tx, row)
     if row.peer != peer or row.side == "L":
@@ -618,6 +626,11 @@ def _write_anew(tx: sqlite3.Connection, ctx: Context, row: LegRow, side: Writer,
         return
     key = ctx.case_keys.obtain(tx, row.case_id)
     body = msgspec.json.decode(ctx.case_keys.open(key, f"{row.leg}|{side}|{n}|{jti}", sealed)[32:], type=EventBody)
+    if body.ev == "void":  # of what the peer holds the void of already, or never had
+        tx.execute("DELETE FROM event WHERE leg = ? AND writer = ? AND jti = ?", (row.leg, side, jti))
+        tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
+        refold(tx, row.leg, now)
+        return
     _give_back(tx, row, side, jti)
     held = fold(*logs(tx, row.leg))
     own, theirs = (held.s_count, held.r_count) if side == "S" else (held.r_count, held.s_count)

@@ -157,10 +157,20 @@ def restored_has_it_back(world: "World", stores: dict[str, Held], held: Held) ->
         if told.node != held.name or told.jti in here:
             continue
         others = [
-            name for name, other in stores.items() if told.jti in other.by_jti and not excused(world, held.name, name)
+            name
+            for name, other in stores.items()
+            if told.jti in other.by_jti and not excused(world, held.name, name) and _has_offer(other, told.leg)
         ]
         if others or not made <= told.at <= back:
             raise Violation("I16-told-lost", f"{told} is held by {others}")
+
+
+def _has_offer(held: Held, leg: str) -> bool:
+    """It can be given back: the offer came there, and nobody erased it there since."""
+    return (
+        held.leg(leg).state != "none"
+        and held.db.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is None
+    )
 
 
 def told_is_held(world: "World", held: Held) -> None:
@@ -209,7 +219,7 @@ def nothing_alarming(world: "World", held: Held) -> None:
     """Nobody restored anything here and nobody reused a number: such alarms would be false."""
     for code, leg in held.db.execute("SELECT code, leg FROM alarm"):
         if (code in _OF_RESTORE and not world.plan.has("restore")) or (
-            code == "rejected" and not world.plan.has("defect")
+            code == "rejected" and not (world.plan.has("defect") or world.plan.has("restore"))
         ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
 
@@ -239,7 +249,8 @@ def whole_is_what_was_sent(world: "World", held: Held) -> None:
                 raise Violation("file-altered", f"{held.name} {blob.leg} {blob.state}")
             held.node.read_files.add(blob[:5])
         given_up = blob.state in ("failed", "refused") and not world.plan.has("defect")
-        if given_up and not _erased_by(world, blob.peer, blob.leg):
+        forgotten = blob.peer in world.history.restored  # the bytes of a file are nowhere but at its two ends
+        if given_up and not forgotten and not _erased_by(world, blob.peer, blob.leg):
             raise Violation("file-given-up", f"{held.name} {blob.leg} {blob.state}")
 
 
@@ -255,7 +266,7 @@ def files_arrived(world: "World", held: Held, stores: dict[str, Held]) -> None:
             or world.plan.has("defect")
         ):
             continue
-        if _erased_by(world, blob.peer, blob.leg):
+        if _erased_by(world, blob.peer, blob.leg) or blob.peer in world.history.restored:
             continue
         there = blobs.find(stores[blob.peer].db, blob.leg, held.name, False, blob.sha256)
         if blob.state != "confirmed" or there is None or there.state != "complete":
@@ -332,11 +343,12 @@ def queue_is_total(world: "World", stores: dict[str, Held]) -> None:
             mine = writer == row.side
             other = stores[row.peer]
             there = other.by_jti.get(jti, [])
-            if mine and not there and not _never_arrives(world, held, row, n, writer, jti):
+            lost = row.peer in world.history.restored and not _has_offer(held, leg)
+            if mine and not there and not lost and not _never_arrives(world, held, row, n, writer, jti):
                 raise Violation("queue-lost", f"{held.name} → {row.peer} {leg} {writer}{n} {kind}")
             if excused(world, held.name, row.peer):
                 continue
-            if not mine and not [e for e in there if (e[0], e[1], e[2], e[5]) == (leg, writer, n, cm)]:
+            if not mine and not lost and not [e for e in there if (e[0], e[1], e[2], e[5]) == (leg, writer, n, cm)]:
                 raise Violation("queue-unexpected", f"{held.name} holds {leg} {writer}{n} {kind} of {row.peer}")
 
 
