@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.cases import operators
 from node.context import Context
-from node.exchange import delivery, inbox, outbox, tables, telling
+from node.exchange import delivery, forwarding, inbox, outbox, tables, telling
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -56,7 +56,12 @@ class Exchange:
         held, checked = prepared
         if held is not self.ctx.membership:
             _, checked = self.prepare(items, relayed=relayed)
-        return inbox.receive(tx, self.ctx, checked)
+        received = inbox.receive(tx, self.ctx, checked)
+        return received._replace(legs=self._followed(tx, received.legs))
+
+    def _followed(self, tx: sqlite3.Connection, legs: list[str]) -> list[str]:
+        """With the legs that a forwarded referral made us write on (PROTOCOL §6)."""
+        return list(dict.fromkeys((*legs, *forwarding.follow(tx, self.ctx, legs))))
 
     def due(
         self,
@@ -86,7 +91,7 @@ class Exchange:
         for item in receipts:
             legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
         delivery.answered(tx, self.ctx, parcel, answer)
-        return list(legs)
+        return self._followed(tx, list(legs))
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""
@@ -94,5 +99,6 @@ class Exchange:
 
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
+        forwarding.follow_all(tx, self.ctx)
         telling.tell(tx, self.ctx)
         return outbox.reseal_stale(tx, self.ctx)

@@ -65,6 +65,18 @@ class HandOver(Request, frozen=True):
     text: str | None = None
 
 
+class Forward(Request, frozen=True):
+    """A referral accepted here, to the office that is competent. `basis`: when the one given does not cover it."""
+
+    leg: str
+    to: str
+    as_: Operator
+    referral: str | None = None
+    service: str | None = None
+    text: str | None = None
+    basis: Basis | None = None
+
+
 class FollowRedirect(Request, frozen=True):
     """The sender confirms the recipient a receiver suggested (or names another)."""
 

@@ -122,6 +122,7 @@ class EventBody(
     ref: Short | UnsetType = UNSET
     to_node: Short | UnsetType = UNSET
     of: Uuid | UnsetType = UNSET
+    status: Code | UnsetType = UNSET
     when: int | UnsetType = UNSET
     void: str | UnsetType = UNSET
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.cases import desk, operators, views
+from node.cases import desk, forwarding, operators, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -92,6 +92,10 @@ def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRe
     return desk.follow_redirect(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
+def _forward(tx: sqlite3.Connection, body: "Body", request: ask.Forward) -> desk.Done:
+    return forwarding.forward(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
 def _assign(tx: sqlite3.Connection, body: "Body", request: ask.Assign) -> ask.Nothing:
     operators.require(tx, request.as_, "assign")
     if request.code not in {operator.code for operator in operators.everybody(tx)}:
@@ -147,6 +151,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "act": Command(ask.Act, _act, writes=True, sends=True),
     "hand-over": Command(ask.HandOver, _hand_over, writes=True, sends=True),
     "follow-redirect": Command(ask.FollowRedirect, _follow_redirect, writes=True, sends=True),
+    "forward": Command(ask.Forward, _forward, writes=True, sends=True),
     "assign": Command(ask.Assign, _assign, writes=True),
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log

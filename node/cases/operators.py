@@ -26,15 +26,17 @@ CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT N
     ),
 )
 
-_DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
+_DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start", "forwarded"}
+_FORWARD: Final = frozenset({"hand-over", "forward"})
 _MANAGE: Final = frozenset({"operators", "assign", "publish", "import"})
-# What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
-# access-log. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
+# What a role may do at its own body: event kinds, and read (open a person's sheet), hand-over, forward, assign,
+# operators, import, publish, access-log. roles.csv says who may see person data; taking in charge is for social
+# workers (F000-17, F004-07).
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
-    "RL-OPSPORT": _DESK | {"read", "hand-over", "import"},
-    "RL-COORDSPORT": _DESK | {"read", "hand-over"} | _MANAGE,
-    "RL-ASSOC": _DESK | {"start", "read", "hand-over"},
-    "RL-RESP": _DESK | {"start", "read", "hand-over", "access-log"} | _MANAGE,
+    "RL-OPSPORT": _DESK | _FORWARD | {"read", "import"},
+    "RL-COORDSPORT": _DESK | _FORWARD | {"read"} | _MANAGE,
+    "RL-ASSOC": _DESK | _FORWARD | {"start", "read"},
+    "RL-RESP": _DESK | _FORWARD | {"start", "read", "access-log"} | _MANAGE,
     "RL-VOLONT": _DESK | {"read"},
     "RL-REFNODO": frozenset({"publish", "import"}),
     "RL-TECNICO": frozenset({"operators"}),

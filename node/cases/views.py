@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections import Counter
-from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -10,12 +9,15 @@ from msgspec import Struct
 from node.cases import operators
 from node.cases.desk import bodies, folded
 from node.context import Context
-from node.exchange.log import LegRow, leg_row, listed, logs
+from node.exchange import forwarding
+from node.exchange.ends import delivery, final, screen_of
+from node.exchange.log import LegRow, leg_row, listed
 from node.vault import access
+from protocol.custody import custodian, told_custodian
 from protocol.errors import ProtocolError
-from protocol.finality import is_final
-from protocol.referral import TERMINALS, Leg, Writer, allowed, has_gap
-from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
+from protocol.forwarding import permitted
+from protocol.referral import TERMINALS, Kind, Leg, Writer, allowed
+from protocol.referral_display import display, next_step
 from schemas.bodies import EventBody, Offer
 
 
@@ -59,11 +61,15 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ref: str | None = None
     when: int | None = None
     to_node: str | None = None
+    status: str | None = None
     overruled: bool = False
 
 
 class CaseView(Struct, frozen=True, kw_only=True):
-    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now."""
+    """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now.
+
+    `custodian`: the member that answers for the person now; "" when it is over (protocol.custody).
+    """
 
     line: CaseLine
     offer: Offer
@@ -72,6 +78,7 @@ class CaseView(Struct, frozen=True, kw_only=True):
     pending_amendments: list[int]
     next: str
     frozen: bool
+    custodian: str
 
 
 def listing(
@@ -82,33 +89,10 @@ def listing(
     return [line for line in lines if line.late or not late]
 
 
-def _delivery(db: sqlite3.Connection, leg: LegRow) -> Delivery:
-    if leg.side != "S":
-        return "processed"
-    row = db.execute(
-        "SELECT k FROM event WHERE leg = ? AND writer = 'S' AND n = 1 ORDER BY rowid LIMIT 1", (leg.leg,)
-    ).fetchone()
-    return cast(Delivery, row[0]) if row and row[0] else "queued"
-
-
-def final(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> bool:
-    """Whether the terminal state shown can still change (PROTOCOL §6, Finality)."""
-    if leg.side != "S" or not held.is_terminal:
-        return held.is_terminal
-    acks = dict(
-        db.execute(
-            "SELECT n, h FROM event WHERE leg = ? AND writer = 'S' AND k = 'processed' AND h IS NOT NULL", (leg.leg,)
-        )
-    )
-    member = ctx.member(leg.peer)
-    ended = member is None or member.status == "ended"
-    return is_final(held, "S", acks=acks, gap=has_gap(logs(db, leg.leg)[1]), peer_ended=ended)
-
-
 def _line(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> CaseLine:
     held = folded(db, leg.leg)
     is_settled = final(db, ctx, leg, held)
-    screen = display(held.state, _delivery(db, leg), final=is_settled or held.state not in PROVISIONAL)
+    screen = screen_of(db, leg, held, settled=is_settled)
     now = ctx.clock.now()
     member = ctx.member(leg.peer)
     return CaseLine(
@@ -138,17 +122,33 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
     held = folded(tx, leg_id)
     line = _line(tx, ctx, leg)
     content = bodies(tx, ctx, leg)
-    screen = display(held.state, _delivery(tx, leg), final=line.final)
+    screen = display(held.state, delivery(tx, leg), final=line.final)
     side: Writer = "S" if leg.side == "S" else "R"
     return CaseView(
         line=line,
         offer=[body.offer for _, body in content if isinstance(body.offer, Offer)][-1],
         steps=_steps(tx, leg_id, content, held),
-        allowed=sorted(allowed(held, side)),
+        allowed=sorted(_may(tx, ctx, leg, held, side)),
         pending_amendments=list(held.pending),
         next=next_step(screen, side),
         frozen=bool(held.frozen),
+        custodian=_custodian(tx, ctx, leg, held),
     )
+
+
+def _may(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg, side: Writer) -> frozenset[Kind]:
+    known = forwarding.family(db, ctx, leg.leg)
+    return permitted(held, known.children) if known else allowed(held, side)
+
+
+def _custodian(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> str:
+    """From both logs where we have passed it on; from what the receiver mirrored where we sent it."""
+    if leg.side == "R":
+        return custodian(forwarding.passed(db, ctx, leg))
+    if leg.side == "L":
+        return ctx.me
+    told = [(str(fact.to_node), str(fact.status)) for fact in forwarding.facts(db, ctx, leg)]
+    return told_custodian(ctx.me, leg.peer, held, told)
 
 
 def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]], held: Leg) -> list[Step]:
@@ -160,7 +160,10 @@ def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]
     steps = []
     for writer, body in content:
         at, k = extra[writer, body.jti]
-        text = {name: getattr(body, name) for name in ("by", "reason", "outcome", "text", "ref", "when", "to_node")}
+        text = {
+            name: getattr(body, name)
+            for name in ("by", "reason", "outcome", "text", "ref", "when", "to_node", "status")
+        }
         present = {name: value for name, value in text.items() if value is not msgspec.UNSET}
         steps.append(
             Step(

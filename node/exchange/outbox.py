@@ -218,10 +218,19 @@ def write_void(
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
     )
-    sealable = told and _sealable(ctx, leg.peer)
-    write_event(tx, ctx, leg if sealable else leg._replace(side="L"), writer, body)
-    if told and not sealable:
-        _seal_later(tx, ctx, leg, writer, n, body.jti)
+    if told:
+        write_anyway(tx, ctx, leg, writer, body)
+    else:
+        write_event(tx, ctx, leg._replace(side="L"), writer, body)
+
+
+def write_anyway(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, body: EventBody) -> Written:
+    """What the program writes because of something that came: sealed now, or as soon as there is a key to seal to."""
+    if _sealable(ctx, leg.peer):
+        return write_event(tx, ctx, leg, writer, body)
+    written = write_event(tx, ctx, leg._replace(side="L"), writer, body)
+    _seal_later(tx, ctx, leg, writer, body.n, body.jti)
+    return written
 
 
 def _sealable(ctx: Context, peer: str) -> bool:

@@ -98,6 +98,8 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"a case received or sent", "un invio ricevuto o mandato"),
     (r"a text, because the reason is 'other'", "un testo, perché il motivo è «altro»"),
     (r"assigned", "un invio affidato a questo operatore"),
+    (r"the sender last", "per ultimo chi manda"),
+    (r"sent", "un invio mandato da noi"),
     (r"consent to (\S+)", r"il consenso che nomina \1"),
     (r"redirected", "un invio per cui è stato indicato un altro ufficio"),
     (r"the question", "la domanda dell'ufficio"),
