@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from node.cases import operators
+from node.cases import tables as case_tables
 from node.context import Context
 from node.exchange import delivery, forwarding, inbox, outbox, tables, telling
 from node.mailbox import box
@@ -24,6 +25,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *tables.MIGRATIONS,
     *operators.MIGRATIONS,
     *box.MIGRATIONS,
+    *case_tables.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 

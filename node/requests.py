@@ -144,6 +144,28 @@ class Route(Request, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=200)] = 10
 
 
+class RouteCase(Request, frozen=True):
+    """Candidates for a case accepted here; `need` when its sheet names none."""
+
+    leg: str
+    as_: Operator
+    need: str | None = None
+
+
+class ChooseRoute(Request, frozen=True):
+    """One of the candidates, by member and service; `why` when it is not the first. The rest as in Forward."""
+
+    leg: str
+    node: str
+    service: str
+    as_: Operator
+    need: str | None = None
+    why: Annotated[str, Meta(max_length=600)] | None = None
+    referral: str | None = None
+    text: str | None = None
+    basis: Basis | None = None
+
+
 # -- operators
 
 

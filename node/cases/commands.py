@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.cases import desk, forwarding, operators, views
+from node.cases import choices, desk, forwarding, operators, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -117,6 +117,22 @@ def _route(db: sqlite3.Connection, body: "Body", request: ask.Route) -> Advice:
     return advise(db, body.ctx, request)
 
 
+def _to_route(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[choices.ToRoute]:
+    return choices.to_route(db, body.ctx)
+
+
+def _route_case(tx: sqlite3.Connection, body: "Body", request: ask.RouteCase) -> Advice:
+    return choices.proposals(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
+def _choose_route(tx: sqlite3.Connection, body: "Body", request: ask.ChooseRoute) -> desk.Done:
+    return choices.choose(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
+def _chosen(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> list[choices.Choice]:
+    return choices.chosen(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
 def _access_log(db: sqlite3.Connection, body: "Body", request: ask.AccessLog) -> AccessLog:
     operators.require(db, request.as_, "access-log")
     case_id = None
@@ -156,6 +172,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
     "route": Command(ask.Route, _route, writes=False),
+    "to-route": Command(ask.Nothing, _to_route, writes=False),
+    "route-case": Command(ask.RouteCase, _route_case, writes=True),  # reading the sheet is logged
+    "choose-route": Command(ask.ChooseRoute, _choose_route, writes=True, sends=True),
+    "chosen": Command(ask.Case, _chosen, writes=True),
     "access-log": Command(ask.AccessLog, _access_log, writes=False),
     "operators": Command(ask.Nothing, _operators, writes=False),
     "operator-add": Command(ask.OperatorAdd, _operator_add, writes=True),
