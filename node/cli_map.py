@@ -401,7 +401,7 @@ class Advice(Struct):
 @click.option("--chosen", is_flag=True, help="Con INVIO: le scelte già fatte, e perché.")
 @pass_session
 def route(
-    session: Session, leg: str | None, need: str | None, target: tuple[str, ...], age: str | None,
+    session: Session, /, leg: str | None, need: str | None, target: tuple[str, ...], age: str | None,
     residence: str | None, urgency: str, kind: str | None, health: bool, limit: int, **chosen: Any,
 ) -> None:  # fmt: skip
     """Propone i servizi competenti, i migliori prima. Decide la persona allo sportello, insieme a chi chiede aiuto.
