@@ -15,6 +15,8 @@ ALARMS: Final[dict[str, str]] = {
     "restored": "L'altro ufficio risulta ripristinato da una copia: telefonare all'ufficio.",
     "forward-ended": "L'ufficio a cui era inoltrato non dà un esito: inoltrare ad altri o lasciare l'invio.",
     "forward-apart": "L'invio è finito da una parte e aperto dall'altra: telefonare all'ufficio a cui era inoltrato.",
+    "still-needed": "In lista da molto: chiedere se la persona ne ha ancora bisogno, con «still-needed».",
+    "not-arrived": "L'appuntamento è passato e non si sa se la persona è arrivata: sentirla, o telefonare all'ufficio.",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

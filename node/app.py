@@ -27,6 +27,7 @@ from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.mailbox.notices import Notifier
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
@@ -122,6 +123,12 @@ class App:
         self._keep("tick", self._tick_for_ever())
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
+        if self.mailbox is not None and self.config.mail is not None:
+            notifier = Notifier(
+                self.config.mail, relay=self.body.ctx.me, membership=lambda: self.body.ctx.membership,
+                writer=self.writer, readers=self.readers, clock=self.body.clock,
+            )  # fmt: skip
+            self._keep("notices", notifier.run())
         self._start_polls()
 
     async def stop(self) -> None:

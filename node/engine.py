@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from node.cases import operators
+from node.cases import late, operators
 from node.cases import tables as case_tables
 from node.context import Context
 from node.exchange import delivery, forwarding, inbox, outbox, tables, telling
@@ -103,4 +103,5 @@ class Exchange:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
         forwarding.follow_all(tx, self.ctx)
         telling.tell(tx, self.ctx)
+        late.remind(tx, self.ctx)
         return outbox.reseal_stale(tx, self.ctx)

@@ -144,6 +144,21 @@ class Route(Request, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=200)] = 10
 
 
+class StillNeeded(Request, frozen=True):
+    """Asked of who sent a referral that waits: does the person still need it?"""
+
+    leg: str
+    as_: Operator
+
+
+class Needed(Request, frozen=True):
+    """The sender's word on it: yes is an answer, no withdraws the referral."""
+
+    leg: str
+    as_: Operator
+    yes: bool
+
+
 class RouteCase(Request, frozen=True):
     """Candidates for a case accepted here; `need` when its sheet names none."""
 
@@ -323,6 +338,7 @@ class Join(Request, frozen=True):
     wanted: Wanted
     urls: list[str] = []
     relays: list[str] = []
+    notify: str | None = None
 
 
 class ClearAlarm(Request, frozen=True):

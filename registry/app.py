@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.mailbox.notices import Notifier
 from node.runtime import local
 from node.runtime.caller import authenticate
 from node.runtime.config import RegistryConfig
@@ -89,6 +90,7 @@ class App:
         self.mailbox: MailboxService | None = None
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
+        self._noticing: asyncio.Task[None] | None = None
         self._said: set[tuple[str, str, int]] = set()
 
     @classmethod
@@ -114,6 +116,12 @@ class App:
         await self._bind(private, "127.0.0.1", http.local_port, limits)
         local.announce(self.data_dir, self._listeners[1].port, token)
         self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
+        if self.config.mail is not None:
+            notifier = Notifier(
+                self.config.mail, relay=self.service.id, membership=lambda: self.service.membership,
+                writer=self.writer, readers=self.readers, clock=self.clock,
+            )  # fmt: skip
+            self._noticing = asyncio.create_task(notifier.run(), name="notices")
 
     @property
     def port(self) -> int:
@@ -131,9 +139,10 @@ class App:
         self.service.close()
         if self.mailbox is not None:
             self.mailbox.close()
-        if self._turning is not None:
-            self._turning.cancel()
-            await asyncio.gather(self._turning, return_exceptions=True)
+        for task in (self._turning, self._noticing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for listener in self._listeners:
             await listener.stop()
         self.readers.close()

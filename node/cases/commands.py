@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.cases import choices, desk, forwarding, operators, views
+from node.cases import choices, desk, forwarding, late, operators, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -117,6 +117,21 @@ def _route(db: sqlite3.Connection, body: "Body", request: ask.Route) -> Advice:
     return advise(db, body.ctx, request)
 
 
+def _late(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[late.Late]:
+    return late.late(db, body.ctx)
+
+
+def _still_needed(tx: sqlite3.Connection, body: "Body", request: ask.StillNeeded) -> desk.Done:
+    act = ask.Act(leg=request.leg, ev="ask", as_=request.as_, reason=late.STILL_NEEDED, text=late.QUESTION)
+    return _act(tx, body, act)
+
+
+def _needed(tx: sqlite3.Connection, body: "Body", request: ask.Needed) -> desk.Done:
+    if request.yes:
+        return _act(tx, body, ask.Act(leg=request.leg, ev="answer", as_=request.as_, text=late.YES))
+    return _act(tx, body, ask.Act(leg=request.leg, ev="cancel", as_=request.as_, reason="no-longer-needed"))
+
+
 def _to_route(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[choices.ToRoute]:
     return choices.to_route(db, body.ctx)
 
@@ -172,6 +187,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
     "route": Command(ask.Route, _route, writes=False),
+    "late": Command(ask.Nothing, _late, writes=False),
+    "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),
+    "needed": Command(ask.Needed, _needed, writes=True, sends=True),
     "to-route": Command(ask.Nothing, _to_route, writes=False),
     "route-case": Command(ask.RouteCase, _route_case, writes=True),  # reading the sheet is logged
     "choose-route": Command(ask.ChooseRoute, _choose_route, writes=True, sends=True),

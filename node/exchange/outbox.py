@@ -298,6 +298,12 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     return new_mid
 
 
+_AGAIN: Final = (
+    "UPDATE alarm SET at = ?, cleared = NULL WHERE code = 'expired' AND node = ? AND leg = ? AND n = ?"
+    " AND cleared IS NOT NULL"
+)
+
+
 def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
     """Seals again what expired, and what is sealed to a key its recipient no longer lists. Returns how many."""
     me = ctx.member(ctx.me)
@@ -316,6 +322,8 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
         try:
             reseal(tx, ctx, mid)
             done += 1
+            if exp <= now:  # "at each exp" (PROTOCOL §3): again, when somebody took note of the last one
+                tx.execute(_AGAIN, (now, dest, leg, n))
         except ProtocolError as problem:
             if problem.code not in ("unknown-recipient", "suspended", "not-a-member"):
                 raise

@@ -1,0 +1,72 @@
+"""late, still-needed, needed: what waits too long, and the word about a long wait. Shows, decides nothing."""
+
+import click
+from msgspec import Struct
+
+from node import requests as ask
+from node.cli_cases import Done, clock, done_text, short_code
+from node.cli_kit import ItalianCommand, Session, as_option, pass_session
+from node.runtime import terminal
+
+
+class _Late(Struct):
+    leg: str
+    side: str
+    peer_name: str
+    referral: str
+    urgency: str
+    words: str
+    todo: str
+    since: int
+    command: str = ""
+    phone: str | None = None
+
+
+@click.command("late", cls=ItalianCommand, short_help="Che cosa aspetta da troppo, da una parte e dall'altra.")
+@pass_session
+def late(session: Session) -> None:
+    """Gli invii in ritardo o che aspettano noi, ricevuti e mandati, con che cosa fare. Senza dati delle persone."""
+    session.show(session.call("late", ask.Nothing()), list[_Late], _lists)
+
+
+def _lists(found: list[_Late]) -> str:
+    if not found:
+        return "Nulla in ritardo."
+    lines: list[str] = []
+    for side, title in (("R", "Ricevuti"), ("S", "Mandati")):
+        ours = [one for one in found if one.side == side]
+        if ours:
+            lines += ["", title, *(line for one in ours for line in _line(one))]
+    return "\n".join(lines).lstrip("\n")
+
+
+def _line(one: _Late) -> list[str]:
+    phone = f" Tel. {one.phone}." if one.phone else ""
+    command = f" («{one.command} {short_code(one.leg)}»)" if one.command else ""
+    what = f"{one.peer_name} · {one.referral} {one.urgency} · {one.words}, dal {clock(one.since)}"
+    return [
+        terminal.wrap(f"{short_code(one.leg)} {what}", before="  ", after="    "),
+        terminal.wrap(f"{one.todo}{command}{phone}", before="    ", after="    "),
+    ]
+
+
+@click.command("still-needed", cls=ItalianCommand, short_help="Chiede a chi ha inviato se serve ancora.")
+@click.argument("leg", metavar="INVIO")
+@as_option(required=True)
+@pass_session
+def still_needed(session: Session, leg: str, as_: str) -> None:
+    """Per chi è in lista da molto: «La persona ne ha ancora bisogno?». Risponde chi ha inviato, con «needed»."""
+    session.show(session.call("still-needed", ask.StillNeeded(leg=leg, as_=as_)), Done, done_text)
+
+
+@click.command("needed", cls=ItalianCommand, short_help="Risponde se la persona ne ha ancora bisogno.")
+@click.argument("leg", metavar="INVIO")
+@as_option(required=True)
+@click.option("--yes/--no", "yes", default=None, required=True, help="Sì: resta in lista. No: l'invio è ritirato.")
+@pass_session
+def needed(session: Session, leg: str, as_: str, yes: bool) -> None:
+    """Dopo averlo chiesto alla persona."""
+    session.show(session.call("needed", ask.Needed(leg=leg, as_=as_, yes=yes)), Done, done_text)
+
+
+COMMANDS = (late, still_needed, needed)
