@@ -1,4 +1,4 @@
-"""late, still-needed, needed: what waits too long, and the word about a long wait. Shows, decides nothing."""
+"""late, times, still-needed, needed: what waits too long, and the word about a long wait. Shows, decides nothing."""
 
 import click
 from msgspec import Struct
@@ -50,6 +50,49 @@ def _line(one: _Late) -> list[str]:
     ]
 
 
+class _Times(Struct):
+    urgency: str
+    answered: int
+    within: int
+    started: int
+    waiting: int
+    answer_median: float | None = None
+    answer_p90: int | None = None
+    start_median: float | None = None
+    start_p90: int | None = None
+    oldest: int | None = None
+
+
+@click.command("times", cls=ItalianCommand, short_help="Quanto abbiamo impiegato a rispondere e ad avviare.")
+@pass_session
+def times(session: Session) -> None:
+    """Tempi misurati sugli invii ricevuti, per urgenza: metà entro il primo tempo, nove su dieci entro il secondo.
+
+    Per UR-ORD e UR-INFO le ore di risposta sono quelle di ufficio; per le altre, e per l'avvio, tutte.
+    """
+    session.show(session.call("times", ask.Nothing()), list[_Times], _table)
+
+
+def _table(found: list[_Times]) -> str:
+    if not found:
+        return "Nessun invio ricevuto."
+    rows = [
+        (
+            one.urgency, str(one.answered), _long(one.answer_median), _long(one.answer_p90), str(one.within),
+            str(one.started), _long(one.start_median), _long(one.start_p90),
+            f"{one.waiting}, dal {clock(one.oldest)}" if one.oldest is not None else "0",
+        )
+        for one in found
+    ]  # fmt: skip
+    heads = ("Urgenza", "Risposte", "metà", "9 su 10", "in tempo", "Avviati", "metà", "9 su 10", "In attesa")
+    return terminal.table(heads, rows)
+
+
+def _long(seconds: float | None) -> str:
+    """Hours and minutes."""
+    return "" if seconds is None else f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02}"
+
+
 @click.command("still-needed", cls=ItalianCommand, short_help="Chiede a chi ha inviato se serve ancora.")
 @click.argument("leg", metavar="INVIO")
 @as_option(required=True)
@@ -62,11 +105,13 @@ def still_needed(session: Session, leg: str, as_: str) -> None:
 @click.command("needed", cls=ItalianCommand, short_help="Risponde se la persona ne ha ancora bisogno.")
 @click.argument("leg", metavar="INVIO")
 @as_option(required=True)
-@click.option("--yes/--no", "yes", default=None, required=True, help="Sì: resta in lista. No: l'invio è ritirato.")
+@click.option("--yes/--no", "yes", default=None, help="Sì: resta in lista. No: l'invio è ritirato.")
 @pass_session
-def needed(session: Session, leg: str, as_: str, yes: bool) -> None:
+def needed(session: Session, leg: str, as_: str, yes: bool | None) -> None:
     """Dopo averlo chiesto alla persona."""
+    if yes is None:
+        raise click.UsageError("Serve la risposta: --yes oppure --no.")
     session.show(session.call("needed", ask.Needed(leg=leg, as_=as_, yes=yes)), Done, done_text)
 
 
-COMMANDS = (late, still_needed, needed)
+COMMANDS = (late, times, still_needed, needed)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.cases import choices, desk, forwarding, late, operators, views
+from node.cases import choices, desk, forwarding, late, operators, times, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -121,6 +121,10 @@ def _late(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[late.Lat
     return late.late(db, body.ctx)
 
 
+def _times(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[times.Times]:
+    return times.times(db, body.ctx)
+
+
 def _still_needed(tx: sqlite3.Connection, body: "Body", request: ask.StillNeeded) -> desk.Done:
     act = ask.Act(leg=request.leg, ev="ask", as_=request.as_, reason=late.STILL_NEEDED, text=late.QUESTION)
     return _act(tx, body, act)
@@ -187,6 +191,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
     "route": Command(ask.Route, _route, writes=False),
+    "times": Command(ask.Nothing, _times, writes=False),
     "late": Command(ask.Nothing, _late, writes=False),
     "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),
     "needed": Command(ask.Needed, _needed, writes=True, sends=True),
