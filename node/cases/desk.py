@@ -111,7 +111,7 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
     check_write(held, writer, cast(Kind, request.ev))
-    known = forwarding.family(tx, ctx, leg.leg)
+    known = forwarding.family(tx, ctx, leg.leg) if forwarding.is_forwarded(tx, leg.leg) else None
     if known is not None:
         check_forwarded(held, known.children, cast(Kind, request.ev))
     _check_request(tx, ctx, leg, request, writer)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from node.context import Context
-from node.exchange.log import LegRow, listed
+from node.exchange.log import LegRow, leg_row, listed
 from node.exchange.outbox import raise_alarm
 from protocol.limits import DAY, LONG_WAIT, TOLD_AFTER
 from schemas.bodies import EventBody
@@ -22,7 +22,12 @@ QUESTION: Final = "La persona ne ha ancora bisogno?"
 YES: Final = "Sì, ne ha ancora bisogno."
 _CANCELLED: Final = "SELECT MAX(at), MAX(n) FROM event WHERE leg = ? AND writer = 'S' AND kind = 'cancel'"
 _WAITS: Final = "SELECT MAX(at), MAX(n) FROM event WHERE leg = ? AND writer = 'R' AND kind IN ('waitlist', 'ask')"
-_HELD: Final = ("accepted", "waiting", "in-charge", "cancel-requested")
+# Few of many: on a waiting list of ours, or with an appointment somebody else made.
+_MAY_REMIND: Final = (
+    "SELECT leg FROM leg WHERE side = 'R' AND state = 'waiting' UNION ALL SELECT leg FROM leg WHERE side = 'S' AND"
+    " state IN ('accepted', 'waiting', 'in-charge', 'cancel-requested') AND EXISTS (SELECT 1 FROM event WHERE"
+    " event.leg = leg.leg AND writer = 'R' AND kind IN ('appointment', 'rescheduled'))"
+)
 
 
 class Why(NamedTuple):
@@ -92,8 +97,9 @@ def remind(tx: sqlite3.Connection, ctx: Context) -> int:
     """Alarms of the tick for what no other rule tells: a long wait, an appointment nobody spoke of since. Once each."""
     now = ctx.clock.now()
     told = 0
-    for row in listed(tx, side=None, finished=False):
-        if row.state in _HELD and (one := _late(tx, ctx, row, now)) and one.why in ("waiting", "not-arrived"):
+    for (leg,) in tx.execute(_MAY_REMIND).fetchall():
+        row = leg_row(tx, leg)
+        if row and (one := _late(tx, ctx, row, now)) and one.why in ("waiting", "not-arrived"):
             raise_alarm(tx, now, STILL_NEEDED if one.why == "waiting" else one.why, row.peer, row.leg, one.n)
             told += 1
     return told
