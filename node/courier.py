@@ -188,7 +188,7 @@ class Courier:
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
-        if self._failing or any(isinstance(item.r, str) for item in items):
+        if self._failing or received.wrote or any(isinstance(item.r, str) for item in items):
             self.wake()  # whoever we waited for may be back, and a receipt may have brought about something to send
         self._on_change(received.legs)
         return received

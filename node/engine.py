@@ -5,7 +5,8 @@ The shell (node.app) and the simulator drive it alike: `prepare` outside the tra
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from node.cases import late, operators
@@ -59,11 +60,8 @@ class Exchange:
         if held is not self.ctx.membership:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
-        return received._replace(legs=self._followed(tx, received.legs))
-
-    def _followed(self, tx: sqlite3.Connection, legs: list[str]) -> list[str]:
-        """With the legs that a forwarded referral made us write on (PROTOCOL §6)."""
-        return list(dict.fromkeys((*legs, *forwarding.follow(tx, self.ctx, legs))))
+        written = forwarding.follow(tx, self.ctx, received.legs)  # what a forwarded referral demands (PROTOCOL §6)
+        return received._replace(legs=_once(received.legs, written), wrote=bool(written)) if written else received
 
     def due(
         self,
@@ -93,7 +91,7 @@ class Exchange:
         for item in receipts:
             legs.update(dict.fromkeys(outbox.apply_receipt(tx, self.ctx, item.receipt, item.raw)))
         delivery.answered(tx, self.ctx, parcel, answer)
-        return self._followed(tx, list(legs))
+        return _once(legs, forwarding.follow(tx, self.ctx, list(legs)))
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""
@@ -105,3 +103,7 @@ class Exchange:
         telling.tell(tx, self.ctx)
         late.remind(tx, self.ctx)
         return outbox.reseal_stale(tx, self.ctx)
+
+
+def _once(*legs: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(chain(*legs)))

@@ -28,7 +28,8 @@ _CHILDREN: Final = (  # in the order they were opened: two may have one second
     " ORDER BY (SELECT MIN(rowid) FROM event WHERE event.leg = leg.leg AND writer = 'S')"
 )
 _OPEN_PARENTS: Final = (
-    "SELECT DISTINCT child.parent FROM leg AS child INDEXED BY leg_child JOIN leg AS parent ON parent.leg = child.parent"
+    "SELECT DISTINCT child.parent FROM leg AS child INDEXED BY leg_child"
+    " CROSS JOIN leg AS parent ON parent.leg = child.parent"  # the children first: they are few
     " WHERE child.parent IS NOT NULL AND child.side = 'S' AND parent.side = 'R' AND (parent.state IN"
     " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested') OR child.state IN"
     " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested'))"

@@ -32,6 +32,7 @@ class Smtp:
         self.ending = ending
         self.got = []
         self.calls = 0
+        self.taken = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -67,6 +68,7 @@ class Smtp:
                 if self.ending == "drop":
                     return
                 self.got.append((tuple(to), text))
+                self.taken.set()
                 say("250 taken")
             elif verb == b"QUIT":
                 say("221 bye")
