@@ -225,9 +225,10 @@ def test_a_server_that_refuses_is_asked_again_and_one_that_may_have_taken_it_is_
     server.close()
 
 
-def test_a_server_that_is_not_there_costs_an_hour_and_ends_nothing(db, membership, smtp, clock):
-    gone = smtp.config()
-    smtp.close()
+def test_a_server_that_is_not_there_costs_an_hour_and_ends_nothing(db, membership, clock):
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # a port that nobody listens on any more
+        port = probe.getsockname()[1]
+    gone = MailConfig(host="127.0.0.1", port=port, sender="bacheca@rete.example", security="none")
     assert send(gone, "a@b.example", SUBJECT, "x") is Sent.NO
     keep(db, "plain", T0)
     assert asyncio.run(notifier(db, membership, gone, clock).once()) == 0
