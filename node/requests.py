@@ -89,6 +89,18 @@ class HandOver(Request, frozen=True):
     text: str | None = None
 
 
+class Forward(Request, frozen=True):
+    """A referral accepted here, to the office that is competent. `basis`: when the one given does not cover it."""
+
+    leg: str
+    to: str
+    as_: Operator
+    referral: str | None = None
+    service: str | None = None
+    text: str | None = None
+    basis: Basis | None = None
+
+
 class FollowRedirect(Request, frozen=True):
     """The sender confirms the recipient a receiver suggested (or names another)."""
 
@@ -154,6 +166,43 @@ class Route(Request, frozen=True):
     health: bool = False
     at: Instant | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 10
+
+
+class StillNeeded(Request, frozen=True):
+    """Asked of who sent a referral that waits: does the person still need it?"""
+
+    leg: str
+    as_: Operator
+
+
+class Needed(Request, frozen=True):
+    """The sender's word on it: yes is an answer, no withdraws the referral."""
+
+    leg: str
+    as_: Operator
+    yes: bool
+
+
+class RouteCase(Request, frozen=True):
+    """Candidates for a case accepted here; `need` when its sheet names none."""
+
+    leg: str
+    as_: Operator
+    need: str | None = None
+
+
+class ChooseRoute(Request, frozen=True):
+    """One of the candidates, by member and service; `why` when it is not the first. The rest as in Forward."""
+
+    leg: str
+    node: str
+    service: str
+    as_: Operator
+    need: str | None = None
+    why: Annotated[str, Meta(max_length=600)] | None = None
+    referral: str | None = None
+    text: str | None = None
+    basis: Basis | None = None
 
 
 # -- operators
@@ -321,6 +370,7 @@ class Join(Request, frozen=True):
     wanted: Wanted
     urls: list[str] = []
     relays: list[str] = []
+    notify: str | None = None
 
 
 class ConfirmPeer(Request, frozen=True):

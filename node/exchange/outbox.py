@@ -246,10 +246,19 @@ def write_void(
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
     )
-    sealable = told and _sealable(ctx, leg.peer)
-    write_event(tx, ctx, leg if sealable else leg._replace(side="L"), writer, body)
-    if told and not sealable:
-        _seal_later(tx, ctx, leg, writer, n, body.jti)
+    if told:
+        write_anyway(tx, ctx, leg, writer, body)
+    else:
+        write_event(tx, ctx, leg._replace(side="L"), writer, body)
+
+
+def write_anyway(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, body: EventBody) -> Written:
+    """What the program writes because of something that came: sealed now, or as soon as there is a key to seal to."""
+    if _sealable(ctx, leg.peer):
+        return write_event(tx, ctx, leg, writer, body)
+    written = write_event(tx, ctx, leg._replace(side="L"), writer, body)
+    _seal_later(tx, ctx, leg, writer, body.n, body.jti)
+    return written
 
 
 def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
@@ -338,6 +347,12 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     return new_mid
 
 
+_AGAIN: Final = (
+    "UPDATE alarm SET at = ?, cleared = NULL WHERE code = 'expired' AND node = ? AND leg = ? AND n = ?"
+    " AND cleared IS NOT NULL"
+)
+
+
 def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
     """Seals again what expired, and what is sealed to a key its recipient no longer lists. Returns how many."""
     me = ctx.member(ctx.me)
@@ -356,6 +371,8 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
         try:
             reseal(tx, ctx, mid)
             done += 1
+            if exp <= now:  # "at each exp" (PROTOCOL §3): again, when somebody took note of the last one
+                tx.execute(_AGAIN, (now, dest, leg, n))
         except ProtocolError as problem:
             if problem.code not in ("unknown-recipient", "suspended", "not-a-member"):
                 raise

@@ -1,0 +1,202 @@
+"""What a router's program writes by itself: mirrored facts, the end of the parent, the cancel passed on. Commands.
+
+The rules are protocol.forwarding; here they meet the store. `follow` runs in the transaction that applied what made
+them due, and again from the periodic tick (a clock was wrong, a member has ended since): it derives from the logs what
+was written already, so that repetition and a crash at any commit write nothing twice.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, NamedTuple, cast
+
+import msgspec
+
+from node.context import Context, setting
+from node.exchange.ends import final, screen_of
+from node.exchange.log import LegRow, leg_row, logs, next_n, refold
+from node.exchange.outbox import CLOCK_TOLERANCE, raise_alarm, write_anyway
+from protocol.custody import Passed
+from protocol.forwarding import Child, Duty, duties
+from protocol.referral import Leg, fold
+from schemas.bodies import EventBody
+
+_ROUNDS: Final = 8  # a duty makes another due at most twice: cancel → mirror; more would be a mistake of the rules
+# Named: the planner prefers the index of all open referrals, and this is asked at every batch.
+_FORWARDED: Final = "SELECT 1 FROM leg INDEXED BY leg_child WHERE parent IS NOT NULL AND side = 'S' LIMIT 1"
+_CHILDREN: Final = (  # in the order they were opened: two may have one second
+    "SELECT leg FROM leg WHERE parent = ? AND side = 'S'"
+    " ORDER BY (SELECT MIN(rowid) FROM event WHERE event.leg = leg.leg AND writer = 'S')"
+)
+_OPEN_PARENTS: Final = (
+    "SELECT DISTINCT child.parent FROM leg AS child INDEXED BY leg_child"
+    " CROSS JOIN leg AS parent ON parent.leg = child.parent"  # the children first: they are few
+    " WHERE child.parent IS NOT NULL AND child.side = 'S' AND parent.side = 'R' AND (parent.state IN"
+    " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested') OR child.state IN"
+    " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested'))"
+)
+
+
+class Family(NamedTuple):
+    """A referral received and what it was forwarded as."""
+
+    parent: LegRow
+    held: Leg
+    rows: tuple[LegRow, ...]
+    children: tuple[Child, ...]
+
+
+def follow(tx: sqlite3.Connection, ctx: Context, legs: Iterable[str]) -> list[str]:
+    """Does what is due after these legs changed; returns the legs written on."""
+    if tx.execute(_FORWARDED).fetchone() is None:
+        return []
+    parents: dict[str, None] = {}
+    for leg in legs:
+        side, parent = tx.execute("SELECT side, parent FROM leg WHERE leg = ?", (leg,)).fetchone() or ("", None)
+        if side == "R" and is_forwarded(tx, leg):
+            parents[leg] = None
+        elif side == "S" and parent is not None:
+            parents[parent] = None
+    return _follow(tx, ctx, parents)
+
+
+def follow_all(tx: sqlite3.Connection, ctx: Context) -> list[str]:
+    """The same for every forwarded referral that is open at either end: from the periodic tick."""
+    if tx.execute(_FORWARDED).fetchone() is None:
+        return []
+    return _follow(tx, ctx, [parent for (parent,) in tx.execute(_OPEN_PARENTS).fetchall()])
+
+
+def _follow(tx: sqlite3.Connection, ctx: Context, parents: Iterable[str]) -> list[str]:
+    if clock_is_wrong(tx):
+        return []  # no new event with a wrong clock (PROTOCOL §1); the tick comes back to it
+    touched: dict[str, None] = {}
+    for parent in parents:
+        for _ in range(_ROUNDS):
+            known = family(tx, ctx, parent)
+            if known is None or not known.rows:
+                break
+            due = duties(known.held, known.children, answered=_answered(tx, parent))
+            written = [leg for duty in due for leg in _do(tx, ctx, known, duty)]
+            if not written:
+                break
+            touched.update(dict.fromkeys(written))
+    return list(touched)
+
+
+def is_forwarded(db: sqlite3.Connection, leg: str) -> bool:
+    """It has children; cheap, asked of every step of a referral."""
+    return db.execute("SELECT 1 FROM leg WHERE parent = ? AND side = 'S' LIMIT 1", (leg,)).fetchone() is not None
+
+
+def clock_is_wrong(db: sqlite3.Connection) -> bool:
+    """More than 300 s off: nothing new is written."""
+    return abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE
+
+
+def family(db: sqlite3.Connection, ctx: Context, parent: str) -> Family | None:
+    """None unless it is a referral received from another member."""
+    row = leg_row(db, parent)
+    if row is None or row.side != "R":
+        return None
+    rows = [leg_row(db, leg) for (leg,) in db.execute(_CHILDREN, (parent,)).fetchall()]
+    held = fold(*logs(db, parent))
+    if not rows:
+        return Family(row, held, (), ())
+    said = _said(db, ctx, row)
+    newest = db.execute(
+        "SELECT MAX(rowid) FROM event WHERE leg = ? AND writer = 'S' AND kind = 'cancel'", (parent,)
+    ).fetchone()[0]
+    children = tuple(cast(LegRow, child) for child in rows)
+    return Family(row, held, children, tuple(_child(db, ctx, child, said.get(child.leg), newest) for child in children))
+
+
+def _child(db: sqlite3.Connection, ctx: Context, row: LegRow, said: str | None, newest: int | None) -> Child:
+    held = fold(*logs(db, row.leg))
+    settled = final(db, ctx, row, held)
+    passed = db.execute(
+        "SELECT 1 FROM event WHERE leg = ? AND writer = 'S' AND kind = 'cancel' AND rowid > ?", (row.leg, newest or 0)
+    ).fetchone()
+    status = screen_of(db, row, held, settled=settled).code
+    return Child(held, settled, status, said, passed_on=passed is not None)
+
+
+def facts(db: sqlite3.Connection, ctx: Context, row: LegRow) -> list[EventBody]:
+    """The facts `forwarded` of a leg, in order, as far as they can still be read; voided ones included."""
+    key = ctx.case_keys.obtain(db, row.case_id)
+    return [
+        msgspec.json.decode(
+            ctx.case_keys.open(key, f"{row.leg}|{writer}|{n}|{jti}", sealed)[32:], type=EventBody
+        )
+        for writer, n, jti, sealed in db.execute(
+            "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND kind = 'forwarded' AND sealed IS NOT NULL"
+            " ORDER BY rowid",
+            (row.leg,),
+        )
+    ]  # fmt: skip
+
+
+def _said(db: sqlite3.Connection, ctx: Context, row: LegRow) -> dict[str, str]:
+    """Child → what was last mirrored of it."""
+    return {str(body.of): str(body.status) for body in facts(db, ctx, row)}
+
+
+def _answered(db: sqlite3.Connection, parent: str) -> bool:
+    """The program ended it before; that the other side refused it and a `void` stands there now changes nothing."""
+    return (
+        db.execute(
+            "SELECT 1 FROM event WHERE leg = ? AND writer = 'R' AND kind IN ('close', 'withdraw', 'release')"
+            " AND by_code IS NULL",
+            (parent,),
+        ).fetchone()
+        is not None
+    )
+
+
+def _do(tx: sqlite3.Connection, ctx: Context, known: Family, duty: Duty) -> list[str]:
+    """Writes or tells; returns the leg written on, none when people are told."""
+    row, child = known.rows[duty.child], known.children[duty.child]
+    if duty.do == "cancel":
+        return _write(tx, ctx, row, "S", "cancel", reason=duty.reason)
+    if duty.do == "mirror":
+        return _write(tx, ctx, known.parent, "R", "forwarded", of=row.leg, to_node=row.peer, status=child.status)
+    if duty.do in ("close", "withdraw", "release"):
+        return _write(tx, ctx, known.parent, "R", duty.do, reason=duty.reason, outcome=duty.outcome)
+    now = ctx.clock.now()
+    if duty.do == "tell-ended":
+        end = child.leg.settled_by
+        raise_alarm(tx, now, "forward-ended", row.peer, row.leg, end.n if end else 0)
+    else:
+        end = known.held.settled_by
+        raise_alarm(tx, now, "forward-apart", row.peer, row.leg, end.n if end else 0)
+    return []
+
+
+def _write(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    leg: LegRow,
+    writer: str,
+    ev: str,
+    **codes: str | None,
+) -> list[str]:
+    held = fold(*logs(tx, leg.leg))
+    own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
+    plain = EventBody(
+        net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg,
+        n=next_n(tx, leg.leg, writer, own), seen=theirs, ev=ev,
+    )  # fmt: skip
+    body = msgspec.structs.replace(plain, **{name: code for name, code in codes.items() if code is not None})
+    write_anyway(tx, ctx, leg, writer, body)
+    refold(tx, leg.leg, ctx.clock.now())
+    return [leg.leg]
+
+
+def passed(db: sqlite3.Connection, ctx: Context, row: LegRow) -> Passed:
+    """The referral and its children as protocol.custody reads them; `row` received or sent."""
+    held = fold(*logs(db, row.leg))
+    sender, receiver = (row.peer, ctx.me) if row.side == "R" else (ctx.me, row.peer)
+    known = family(db, ctx, row.leg) if row.side == "R" else None
+    children = (
+        tuple(Passed(ctx.me, c.peer, k.leg) for c, k in zip(known.rows, known.children, strict=True)) if known else ()
+    )
+    return Passed(sender, receiver, held, children)
