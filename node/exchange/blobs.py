@@ -45,9 +45,6 @@ CREATE TABLE blob_part (blob INTEGER NOT NULL, i INTEGER NOT NULL, sealed BLOB N
 CREATE TABLE part_out (blob INTEGER NOT NULL, i INTEGER NOT NULL, mid TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (blob, i)) WITHOUT ROWID;
 CREATE INDEX part_out_mid ON part_out (mid);
-
--- Legs whose attachments were erased: what still comes for them is refused, not kept.
-CREATE TABLE leg_without_files (leg TEXT PRIMARY KEY) WITHOUT ROWID;
 """,
     ),
 )
@@ -195,7 +192,9 @@ def keep(tx: sqlite3.Connection, ctx: Context, leg: LegRow, files: Sequence[tupl
             unconfirmed = known.state == "sending" and sent(tx, known) == known.parts
             if known.state in ("refused", "unsupported") or unconfirmed:
                 tx.execute("DELETE FROM part_out WHERE blob = ?", (known.id,))
-                tx.execute("UPDATE blob SET state = ?, tries = 0, moved = ? WHERE id = ?", (begun, now, known.id))
+                tx.execute(
+                    "UPDATE blob SET state = ?, tries = 0, asks = 0, moved = ? WHERE id = ?", (begun, now, known.id)
+                )
             continue
         number = _insert(tx, leg.leg, leg.peer, 1, file, ctx.part_bytes, begun, leg.case_id, now)
         blob = by_id(tx, number)
@@ -238,7 +237,7 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg_id: str) -> list[Blob]:
     A file whose only event became void goes with its parts, its sealings and what came early.
     """
     leg = leg_row(tx, leg_id)
-    if leg is None or barred(tx, leg_id):
+    if leg is None:
         return []
     now = ctx.clock.now()
     wanted: dict[tuple[bool, str], FileRef] = {}
@@ -314,17 +313,11 @@ def _unsend(tx: sqlite3.Connection, blob: Blob) -> None:
 
 
 def forget(tx: sqlite3.Connection, leg: str) -> int:
-    """Erasure: every file of a leg, in all its places here; later parts are refused. Returns how many there were."""
+    """Erasure: every file of a leg, in all its places here. Returns how many there were."""
     gone = blobs_of(tx, leg)
     for blob in gone:
         drop(tx, blob)
-    tx.execute("INSERT INTO leg_without_files VALUES (?) ON CONFLICT DO NOTHING", (leg,))
     return len(gone)
-
-
-def barred(db: sqlite3.Connection, leg: str) -> bool:
-    """Whether the files of this leg were erased."""
-    return db.execute("SELECT 1 FROM leg_without_files WHERE leg = ?", (leg,)).fetchone() is not None
 
 
 # -- sealings

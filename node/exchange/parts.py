@@ -7,7 +7,6 @@ An event never waits for its files, and a part may come before its event: then i
 """
 
 import sqlite3
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from node.context import Context
 from node.exchange import blobs
 from node.exchange.blobs import Blob
+from node.exchange.erased import is_erased
 from node.exchange.log import LegRow, leg_row
 from node.exchange.outbox import PART, raise_alarm, send_body
 from protocol.attachments import read_part
@@ -38,7 +38,6 @@ _encoder = msgspec.json.Encoder()
 
 Done = tuple[int | None, tuple[str, ...]]
 """Our own event count on the leg (None: we do not hold it), and the legs that changed."""
-forget: Callable[[sqlite3.Connection, str], int] = blobs.forget
 
 
 # -- out
@@ -121,7 +120,7 @@ def ask_again(tx: sqlite3.Connection, ctx: Context, sender: str, body: MissingBo
     """The reader lacks a part: sent again, a bounded number of times. Raises unknown-leg, not-your-leg, bad-body."""
     leg = _leg(tx, body.leg, sender)
     blob = blobs.find(tx, body.leg, sender, True, body.sha256)
-    if leg is None or blob is None or blobs.barred(tx, body.leg):
+    if leg is None or blob is None or is_erased(tx, body.leg, sender):
         raise ProtocolError("unknown-leg", field="sha256")
     if body.i > blob.parts:
         raise ProtocolError("bad-body", field="i", expected=f"at most {blob.parts}", got=str(body.i))
@@ -129,7 +128,7 @@ def ask_again(tx: sqlite3.Connection, ctx: Context, sender: str, body: MissingBo
         raise_alarm(tx, ctx.clock.now(), "attachment-refused", sender, body.leg, None)
         return _h(leg), ()
     tx.execute("DELETE FROM part_out WHERE blob = ?1 AND done AND ?2 IN (0, i)", (blob.id, body.i))
-    tx.execute("UPDATE blob SET state = 'sending', tries = tries + 1 WHERE id = ?", (blob.id,))
+    tx.execute("UPDATE blob SET state = 'sending', tries = tries + 1, asks = 0 WHERE id = ?", (blob.id,))
     return _h(leg), (body.leg,)
 
 
@@ -137,7 +136,7 @@ def confirmed(tx: sqlite3.Connection, ctx: Context, sender: str, body: GotBody) 
     """The reader holds it whole: nothing more of it is sent. Raises unknown-leg, not-your-leg."""
     leg = _leg(tx, body.leg, sender)
     blob = blobs.find(tx, body.leg, sender, True, body.sha256)
-    if leg is None or (blob is None and not blobs.barred(tx, body.leg)):
+    if leg is None or (blob is None and not is_erased(tx, body.leg, sender)):
         raise ProtocolError("unknown-leg", field="sha256")
     if blob is not None:
         blobs.stop(tx, blob, "confirmed")
@@ -165,7 +164,7 @@ def named(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody) ->
 def take_part(tx: sqlite3.Connection, ctx: Context, sender: str, body: PartBody) -> Done:
     """One part of a peer's file. Raises bad-body, unknown-leg (erased), not-your-leg; busy: too much came early."""
     now = ctx.clock.now()
-    if blobs.barred(tx, body.leg):
+    if is_erased(tx, body.leg, sender):
         raise ProtocolError("unknown-leg", field="leg")
     leg = _leg(tx, body.leg, sender)
     raw = read_part(body, ctx.part_bytes)
@@ -260,9 +259,9 @@ def tick(tx: sqlite3.Connection, ctx: Context) -> int:
         blobs.drop(tx, blob)
     for blob in blobs.waiting(tx, "arriving", now - MISSING_AFTER):
         _stands_still(tx, ctx, blob, now)
-    for blob in blobs.waiting(tx, "sending", now - BLOB_TRIES * MISSING_AFTER):
-        if blobs.sent(tx, blob) == blob.parts:  # its reader has every part and says neither yes nor no
-            raise_alarm(tx, now, "attachment-unconfirmed", blob.peer, blob.leg, None)
+    for blob in blobs.waiting(tx, "sending", now - MISSING_AFTER):
+        if blobs.sent(tx, blob) == blob.parts:
+            _unconfirmed(tx, blob, now)
     for (number,) in tx.execute(
         "SELECT id FROM blob WHERE state = 'complete' AND note IS NOT NULL AND note_done = 0"
         " AND note NOT IN (SELECT mid FROM outgoing)"
@@ -271,6 +270,18 @@ def tick(tx: sqlite3.Connection, ctx: Context) -> int:
         if lost is not None:
             _say_got(tx, ctx, lost)
     return fill(tx, ctx, PARTS_OUT_MAX)
+
+
+def _unconfirmed(tx: sqlite3.Connection, blob: Blob, now: int) -> None:
+    """Its reader has every part and says neither yes nor no: its last part goes again, and brings out which.
+
+    Whole, it says so once more; erased meanwhile, it refuses. After some days of neither people are told.
+    """
+    if blob.asks < BLOB_TRIES:
+        tx.execute("DELETE FROM part_out WHERE blob = ? AND i = ?", (blob.id, blob.parts))
+        tx.execute("UPDATE blob SET asks = asks + 1 WHERE id = ?", (blob.id,))
+    else:
+        raise_alarm(tx, now, "attachment-unconfirmed", blob.peer, blob.leg, None)
 
 
 def _stands_still(tx: sqlite3.Connection, ctx: Context, blob: Blob, now: int) -> None:

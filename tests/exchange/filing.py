@@ -5,6 +5,7 @@ import random
 import msgspec
 
 from node.cases import desk, files
+from node.exchange import erased
 from node.exchange.outbox import send_body
 from node.requests import NewFile
 from protocol.strict import b64u_decode, b64u_encode, digest
@@ -51,6 +52,16 @@ def states(of, leg):
 
 def saved(of, leg, number=1):
     return of.run(lambda tx: files.save(tx, of.ctx, leg, number, "OP")).content
+
+
+def forget(of, leg):
+    """Erased here, as a retention run does it."""
+
+    def run(tx):
+        erased.mark(tx, erased.Tombstone(leg, None, of.ctx.clock.now(), "retention-expired", None, None))
+        erased.settle(tx, of.ctx, leg)
+
+    of.run(run)
 
 
 def tick(*desks):

@@ -9,7 +9,7 @@ from protocol import envelope
 from protocol.errors import ProtocolError
 from protocol.limits import BLOB_MAX, DAY, EARLY_LEG_MAX, EARLY_PEER_MAX, PART_MAX, PARTS_OUT_MAX
 from protocol.strict import digest
-from schemas.bodies import EventBody, FileRef, HeadBody
+from schemas.bodies import EraseBody, EventBody, FileRef, HeadBody
 from schemas.wire import DeliveryAnswer
 from tests.exchange import filing
 from tests.exchange.desks import Ambito, raw_files
@@ -17,6 +17,7 @@ from tests.exchange.filing import (
     act,
     alarms,
     early,
+    forget,
     got_body,
     listed,
     made,
@@ -153,8 +154,8 @@ def test_a_part_may_come_before_its_event(ambito, pair):
     ambito.carry()
     assert saved(b, leg) == whole and states(a, leg) == ["confirmed"]
     assert b.one("SELECT COUNT(*) FROM case_key") == 2, "the early key stays as long as its parts"
-    b.run(lambda tx: parts.forget(tx, leg))
-    assert b.one("SELECT COUNT(*) FROM case_key") == 1
+    forget(b, leg)
+    assert b.one("SELECT COUNT(*) FROM case_key") == 0
 
 
 def test_a_part_sealed_to_a_key_or_a_time_that_passed_is_sealed_again_from_the_kept_file(ambito, pair):
@@ -197,12 +198,43 @@ def test_a_file_that_is_whole_with_the_wrong_hash_is_thrown_away_whole_asked_aga
     assert b.one("SELECT COUNT(*) FROM outgoing") == 2, "asked twice, then no more"
     ambito.carry(60)
     assert states(a, leg) == ["sending"], "never confirmed"
-    ambito.clock.at += 3 * DAY + 1
-    tick(a)
-    assert alarms(a) == ["attachment-unconfirmed"]
+    for day in range(4):
+        assert "attachment-unconfirmed" not in alarms(a), f"the last part was sent again {day} times"
+        ambito.clock.at += DAY + 1
+        tick(a)
+        ambito.carry(60)
+    assert "attachment-unconfirmed" in alarms(a)
     act(a, leg, "amend", whole, offer=filing.offer())
     ambito.carry(60)
     assert saved(b, leg) == whole, "attached once more it comes"
+
+
+def test_a_file_erased_before_its_reader_could_say_that_it_came_is_settled_at_the_sender(ambito, pair):
+    a, b = pair
+    leg = refer(a, "distretto", made(250))
+    while a.due():
+        [parcel] = a.due()
+        a.answered(parcel, b.receive(parcel.items).answer)
+    assert states(b, leg) == ["complete"]
+    forget(b, leg)
+    assert not b.due(), "what says that it came goes with it"
+    assert states(a, leg) == ["sending"]
+    ambito.clock.at += DAY + 1
+    tick(a)
+    ambito.carry(60)
+    assert states(a, leg) == ["refused"] and alarms(a) == ["attachment-refused"]
+
+
+def test_parts_of_a_referral_called_back_before_it_came_are_not_kept(ambito, pair):
+    a, b = pair
+    whole = made(250)
+    leg = refer(a, "distretto", whole)
+    a.due()
+    assert posted(a, b, part_body(a, b, leg, whole, 1, 3)) == "processed"
+    erase = EraseBody(net=a.ctx.net, sender="tavullia", to="distretto", jti=a.ctx.dice.uuid4(), leg=leg, reason="error")
+    assert posted(a, b, erase) == "processed"
+    assert b.one("SELECT COUNT(*) FROM blob") == b.one("SELECT COUNT(*) FROM case_key") == 0
+    assert posted(a, b, part_body(a, b, leg, whole, 2, 3)) == "rejected: unknown-leg"
 
 
 def test_one_damaged_copy_is_asked_again_and_arrives(ambito, pair):
@@ -409,7 +441,7 @@ def test_no_byte_of_a_file_and_no_name_lies_in_the_clear_and_forgetting_leaves_n
     for each in pair:
         raw = raw_files(each)
         assert whole[20:60] not in raw and whole[120:160] not in raw and b"carta 0" not in raw
-        assert each.run(lambda tx: parts.forget(tx, leg)) == 1
+        forget(each, leg)
         assert each.one("SELECT COUNT(*) FROM blob") == each.one("SELECT COUNT(*) FROM blob_part") == 0
     assert posted(a, b, part_body(a, b, leg, whole, 1, 5)) == "rejected: unknown-leg"
     assert b.one("SELECT COUNT(*) FROM blob_part") == 0

@@ -108,11 +108,14 @@ def erased_is_gone(world: "World", held: Held, stores: dict[str, Held]) -> None:
         left = held.db.execute(
             "SELECT kind FROM event WHERE leg = ? AND (sealed IS NOT NULL OR e != '')", (leg,)
         ).fetchall()
+        left += held.db.execute("SELECT id FROM blob WHERE leg = ? AND peer = ?", (leg, row.peer)).fetchall()
         if left:
             raise Violation("I17-body-left", f"{held.name} {leg} {left}")
     for (case_id,) in held.db.execute("SELECT case_id FROM case_key").fetchall():
         if not held.db.execute(
-            "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ? AND sealed IS NOT NULL", (case_id,)
+            "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ?1 AND sealed IS NOT NULL"
+            " UNION ALL SELECT 1 FROM blob WHERE key_id = ?1",
+            (case_id,),
         ).fetchone():
             raise Violation("I17-key-left", f"{held.name} {case_id}")
     for leg, peer in held.db.execute(
@@ -189,7 +192,8 @@ def whole_is_what_was_sent(world: "World", held: Held) -> None:
             if b"".join(blobs.parts(held.db, held.node.ctx, blob)) != world.history.attached[blob.sha256]:
                 raise Violation("file-altered", f"{held.name} {blob.leg} {blob.state}")
             held.node.read_files.add(blob[:5])
-        if blob.state in ("failed", "refused") and not world.plan.has("defect"):
+        given_up = blob.state in ("failed", "refused") and not world.plan.has("defect")
+        if given_up and not _erased_by(world, blob.peer, blob.leg):
             raise Violation("file-given-up", f"{held.name} {blob.leg} {blob.state}")
 
 
@@ -205,9 +209,16 @@ def files_arrived(world: "World", held: Held, stores: dict[str, Held]) -> None:
             or world.plan.has("defect")
         ):
             continue
+        if _erased_by(world, blob.peer, blob.leg):
+            continue
         there = blobs.find(stores[blob.peer].db, blob.leg, held.name, False, blob.sha256)
         if blob.state != "confirmed" or there is None or there.state != "complete":
             raise Violation("file-lost", f"{held.name} → {blob.peer} {blob.leg} {blob.state} {there}")
+
+
+def _erased_by(world: "World", name: str, leg: str) -> bool:
+    node = next(node for node in world.nodes if node.name == name)
+    return node.store._conn.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is not None
 
 
 def _blobs(held: Held) -> list[blobs.Blob]:
