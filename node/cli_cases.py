@@ -580,6 +580,13 @@ def _basis(given: Mapping[str, Any]) -> Basis | None:
 @click.option("--referral", help="Tipo di invio (RK-…), se cambia.")
 @click.option("--service", help="Voce della mappa (codice intero).")
 @click.option("--text", help="Descrizione per il nuovo ufficio, se cambia (600 caratteri).")
+@click.option(
+    "--pass-attachment",
+    metavar="NUMERO",
+    multiple=True,
+    type=Whole(),
+    help="Allegato da inoltrare, con il numero di «attachments» (ripetibile). Da solo non parte nessun allegato.",
+)
 @click.option("--law", help="Base giuridica, se quella data non copre il nuovo ufficio.")
 @click.option("--purpose", help="Finalità.")
 @click.option("--notice-version", help="Versione dell'informativa.")
@@ -594,7 +601,7 @@ def forward(session: Session, /, leg: str, to: str, as_: str, **given: Any) -> N
     """
     request = ask.Forward(
         leg=leg, to=to, as_=as_, referral=given["referral"], service=given["service"], text=given["text"],
-        basis=_basis(given),
+        basis=_basis(given), attachments=list(given["pass_attachment"]),
     )  # fmt: skip
     session.show(session.call("forward", request), Done, done_text)
 

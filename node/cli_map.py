@@ -398,6 +398,13 @@ class Advice(Struct):
 @click.option("--choose", type=Whole(), help="Con INVIO: sceglie la proposta con questo numero e inoltra.")
 @click.option("--why", help="Con --choose: perché non la prima proposta (600 caratteri).")
 @click.option("--text", help="Con --choose: descrizione per il nuovo ufficio, se cambia.")
+@click.option(
+    "--pass-attachment",
+    metavar="NUMERO",
+    multiple=True,
+    type=Whole(),
+    help="Con --choose: allegato da inoltrare, con il numero di «attachments» (ripetibile).",
+)
 @click.option("--chosen", is_flag=True, help="Con INVIO: le scelte già fatte, e perché.")
 @pass_session
 def route(

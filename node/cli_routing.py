@@ -45,6 +45,7 @@ def route_case(
     choose: int | None,
     why: str | None,
     text: str | None,
+    pass_attachment: tuple[int, ...],
     chosen: bool,
 ) -> None:
     """Proposals for a case, the choice of one of them, or the choices made."""
@@ -63,8 +64,9 @@ def route_case(
         raise ProtocolError("unknown-code", field="choose", expected=f"1 to {len(every)}", got=str(choose))
     picked = every[choose - 1]
     request = ask.ChooseRoute(
-        leg=leg, node=picked.node, service=picked.service, as_=as_, need=need, why=why, referral=referral, text=text
-    )
+        leg=leg, node=picked.node, service=picked.service, as_=as_, need=need, why=why, referral=referral, text=text,
+        attachments=list(pass_attachment),
+    )  # fmt: skip
     session.tell(f"Scelto: {picked.name} – {picked.member}.")
     session.show(session.call("choose-route", request), Done, _done)
 

@@ -86,7 +86,8 @@ class Exchange:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
         self.faults.extend(received.faults)
-        written = forwarding.follow(tx, self.ctx, received.legs)  # what a forwarded referral demands (PROTOCOL §6)
+        # What a forwarded referral demands (PROTOCOL §6).
+        written = forwarding.follow(tx, self.ctx, received.legs, self.faults)
         parts.fill(tx, self.ctx)
         return received._replace(legs=_once(received.legs, written)) if written else received
 
@@ -117,7 +118,7 @@ class Exchange:
         legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
         self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
-        written = forwarding.follow(tx, self.ctx, legs)
+        written = forwarding.follow(tx, self.ctx, legs, self.faults)
         parts.fill(tx, self.ctx)
         return _once(legs, written)
 
@@ -131,7 +132,7 @@ class Exchange:
 
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
-        forwarding.follow_all(tx, self.ctx)
+        forwarding.follow_all(tx, self.ctx, self.faults)
         telling.tell(tx, self.ctx)
         late.remind(tx, self.ctx)
         sealed = outbox.reseal_stale(tx, self.ctx)

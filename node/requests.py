@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from schemas.bodies import Basis, Offer, Person
+from schemas.bodies import Basis, Code, Offer, Person, Text600, Uuid
 from schemas.membership import Invitation, Wanted
 
 Operator = Annotated[str, Meta(min_length=1, max_length=32)]
@@ -86,19 +86,23 @@ class HandOver(Request, frozen=True):
     leg: str
     desk_to: Annotated[str, Meta(min_length=1, max_length=200)]
     as_: Operator
-    text: str | None = None
+    text: Text600 | None = None
 
 
 class Forward(Request, frozen=True):
-    """A referral accepted here, to the office that is competent. `basis`: when the one given does not cover it."""
+    """A referral accepted here, to the office that is competent. `basis`: when the one given does not cover it.
+
+    `attachments`: which of its files go along, by their numbers (from 1, as listed); none by itself.
+    """
 
     leg: str
     to: str
     as_: Operator
-    referral: str | None = None
-    service: str | None = None
-    text: str | None = None
+    referral: Code | None = None
+    service: Uuid | None = None
+    text: Text600 | None = None
     basis: Basis | None = None
+    attachments: list[Whole] = []
 
 
 class FollowRedirect(Request, frozen=True):
@@ -196,13 +200,14 @@ class ChooseRoute(Request, frozen=True):
 
     leg: str
     node: str
-    service: str
+    service: Uuid
     as_: Operator
     need: str | None = None
     why: Annotated[str, Meta(max_length=600)] | None = None
-    referral: str | None = None
-    text: str | None = None
+    referral: Code | None = None
+    text: Text600 | None = None
     basis: Basis | None = None
+    attachments: list[Whole] = []
 
 
 # -- operators

@@ -121,8 +121,15 @@ def check_write(parent: Leg, children: Sequence[Child], kind: Kind) -> None:
         raise ProtocolError("forward-open", field="ev", expected=" ".join(sorted(permitted(parent, children))))
 
 
-def check_open(parent: Leg, children: Sequence[Child]) -> None:
-    """Whether a child may be opened now. Raises forward-not-accepted, forward-open, illegal-event for a frozen one."""
+def check_open(parent: Leg, children: Sequence[Child], *, told: bool) -> None:
+    """Whether a child may be opened now.
+
+    `told`: nothing of this parent can be missing here; False after a restore, until every peer has said what was
+    forgotten: it may have a child already (PROTOCOL §3, Restore).
+    Raises forward-not-accepted, forward-open, illegal-event for a frozen one, resync-open.
+    """
+    if not told:
+        raise ProtocolError("resync-open", field="leg")
     if parent.state not in FROM:
         raise ProtocolError("forward-not-accepted", field="leg", expected=" ".join(FROM), got=parent.state)
     if parent.frozen:

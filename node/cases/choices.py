@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 
 from node import requests as ask
 from node.answers import Choice, Done, Offered, ToRoute
-from node.cases import operators
+from node.cases import operators, standing
 from node.cases.desk import latest_offer
 from node.cases.forwarding import forward
 from node.cases.routing import Advice, Note, Proposed, advise
@@ -42,7 +42,7 @@ def to_route(db: sqlite3.Connection, ctx: Context) -> list[ToRoute]:
         raise ProtocolError("not-a-router")
     found = []
     for row in listed(db, side="R", finished=False):
-        known = forwarding.family(db, ctx, row.leg) if row.state in FROM else None
+        known = forwarding.family(db, ctx, row.leg) if row.state in FROM and standing.is_free(db, row) else None
         if known is None or any(child.is_open for child in known.children) or _ours(db, ctx, row.leg):
             continue
         if row.state != "accepted" and not known.children:  # on our own waiting list
@@ -68,6 +68,7 @@ def proposals(tx: sqlite3.Connection, ctx: Context, request: ask.RouteCase) -> A
     """Candidates for a case, with reasons and warnings, from what its sheet says; reading the sheet is logged."""
     leg = _case(tx, request.leg)
     operators.require(tx, request.as_, "forward", leg.leg)
+    standing.may_act(tx, leg, None)
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "route", leg.case_id, leg.leg))
     return _advice(tx, ctx, leg, request.need)
 
@@ -106,10 +107,12 @@ def choose(tx: sqlite3.Connection, ctx: Context, request: ask.ChooseRoute) -> Do
     """Keeps the choice of one of the proposals and forwards to it; to a service of our own nothing is sent.
 
     Raises unknown-code when it is not among the proposals (any more), bad-shape when another than the first is chosen
-    without a reason, and what `forward` raises.
+    without a reason or a file for a service of our own, and what `forward` raises.
     """
     leg = _case(tx, request.leg)
     operators.require(tx, request.as_, "forward", leg.leg)
+    standing.may_act(tx, leg, None)
+    access.record(tx, access.Access(ctx.clock.now(), request.as_, "route", leg.case_id, leg.leg))
     advice = _advice(tx, ctx, leg, request.need)
     every = [*advice.first, *advice.proposals]
     names = [(proposed.node, proposed.service) for proposed in every]
@@ -118,12 +121,14 @@ def choose(tx: sqlite3.Connection, ctx: Context, request: ask.ChooseRoute) -> Do
     rank = names.index((request.node, request.service)) + 1
     if rank > 1 and not request.why:
         raise ProtocolError("bad-shape", field="why", expected="why not the first proposal")
+    if request.node == ctx.me and request.attachments:
+        raise ProtocolError("bad-shape", field="attachments", expected="none: nothing is sent")
     done = Done(leg.leg, 0, leg.state, leg.case_id)
     if request.node != ctx.me:
         done = forward(
             tx, ctx,
             ask.Forward(leg=leg.leg, to=request.node, as_=request.as_, service=request.service, text=request.text,
-                        referral=request.referral, basis=request.basis),
+                        referral=request.referral, basis=request.basis, attachments=request.attachments),
         )  # fmt: skip
     _keep(tx, ctx, leg, request, rank, every, done.leg if request.node != ctx.me else None)
     return done
@@ -162,13 +167,22 @@ def chosen(tx: sqlite3.Connection, ctx: Context, request: ask.Case) -> list[Choi
     """What was chosen for a case, the oldest first; reading it is logged."""
     leg = _case(tx, request.leg)
     operators.require(tx, request.as_, "read", leg.leg)
+    standing.may_read(tx, leg, request.as_)
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "read", leg.case_id, leg.leg))
-    key = ctx.case_keys.obtain(tx, leg.case_id)
-    found = []
-    for n, at, by, node, service, rank, child, sealed in tx.execute(
+    return choices_of(tx, ctx, leg)
+
+
+def choices_of(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> list[Choice]:
+    """The same for who has opened the case already."""
+    held = db.execute(
         "SELECT n, at, by_code, node, service, rank, child, sealed FROM routing_choice WHERE leg = ? ORDER BY n",
         (leg.leg,),
-    ).fetchall():
+    ).fetchall()
+    if not held:
+        return []  # the case may be erased: its key may be gone, and none is to be made
+    key = ctx.case_keys.obtain(db, leg.case_id)
+    found = []
+    for n, at, by, node, service, rank, child, sealed in held:
         kept = msgspec.json.decode(ctx.case_keys.open(key, _name(leg.leg, n), sealed), type=Kept)
         found.append(
             Choice(

@@ -14,11 +14,11 @@ from msgspec import UNSET, UnsetType
 from node.answers import Done
 from node.cases import operators, standing
 from node.cases.files import attach, files_of
-from node.context import Context, setting
+from node.context import Context
 from node.exchange import forwarding
 from node.exchange.erased import settle_changed, tombstone
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, next_n, refold
-from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_anyway, write_event
+from node.exchange.outbox import clock_is_wrong, deadlines, write_event, write_or_wait
 from node.requests import Act, FollowRedirect, HandOver, NewFile, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
@@ -127,7 +127,7 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
         files=files_of(request.files),
     )  # fmt: skip
     # Against a member that left there is no key to seal to, and no need to wait for one.
-    (write_anyway if request.ev == "lapse" else write_event)(tx, ctx, leg, writer, body)
+    (write_or_wait if request.ev == "lapse" else write_event)(tx, ctx, leg, writer, body)
     settle_changed(tx, ctx, [leg.leg])
     attach(tx, ctx, leg, body, request.files)
     now = ctx.clock.now()
@@ -248,7 +248,7 @@ def _leg(db: sqlite3.Connection, leg: str) -> LegRow:
 
 def may_write(db: sqlite3.Connection, ctx: Context) -> None:
     """Raises clock-wrong: with a clock off by more than this no event is written."""
-    if abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE:
+    if clock_is_wrong(db):
         raise ProtocolError("clock-wrong")
 
 

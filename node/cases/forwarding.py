@@ -6,10 +6,11 @@ import msgspec
 from msgspec import UNSET
 
 from node.answers import Done
-from node.cases import operators
-from node.cases.desk import PATRONATO, latest_offer, open_leg
+from node.cases import operators, standing
+from node.cases.desk import PATRONATO, latest_offer, may_write, open_leg
+from node.cases.files import passed_on
 from node.context import Context
-from node.exchange import forwarding
+from node.exchange import forwarding, restored
 from node.exchange.log import leg_row
 from node.requests import Forward
 from node.vault import access
@@ -19,24 +20,25 @@ from protocol.offers import check_offer
 
 
 def forward(tx: sqlite3.Connection, ctx: Context, request: Forward) -> Done:
-    """Opens a child of a referral accepted here, and says so on it.
+    """Opens a child of a referral accepted here, and says so on it. Of its files go those that are named, no other.
 
     Raises not-a-router, forward-not-accepted, forward-open, forward-loop, forward-hops, basis-required, to-self,
-    unknown-recipient, suspended, incapable-recipient, patronato-redirect, not-degraded.
+    unknown-recipient, suspended, incapable-recipient, patronato-redirect, not-degraded, limited, erased, resync-open,
+    attachment-unknown, attachment-arriving.
     """
     parent = leg_row(tx, request.leg)
     if parent is None:
         raise ProtocolError("unknown-case", got=request.leg)
     operator = operators.require(tx, request.as_, "forward", parent.leg)
-    if forwarding.clock_is_wrong(tx):
-        raise ProtocolError("clock-wrong")
+    standing.may_act(tx, parent, None)
+    may_write(tx, ctx)
     me = ctx.member(ctx.me)
     if me is None or ROUTER not in me.caps:
         raise ProtocolError("not-a-router")
     known = forwarding.family(tx, ctx, parent.leg)
     if known is None:
         raise ProtocolError("forward-not-accepted", field="leg", got="sent")
-    check_open(known.held, known.children)
+    check_open(known.held, known.children, told=restored.may_open_child(tx, parent))
     if request.to == ctx.me:
         raise ProtocolError("to-self", field="to")
     if ctx.membership.freshness(ctx.clock.now()) == "beyond":
@@ -60,6 +62,7 @@ def forward(tx: sqlite3.Connection, ctx: Context, request: Forward) -> Done:
     done = open_leg(
         tx, ctx, ctx.dice.uuid7(ctx.clock.now()), "S", request.to, fresh, operator,
         case_id=parent.case_id, parent=parent.leg, linked=None,
+        files=passed_on(tx, ctx, parent, request.attachments),
     )  # fmt: skip
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "forward", parent.case_id, parent.leg))
     forwarding.follow(tx, ctx, [done.leg])

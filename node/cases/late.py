@@ -1,6 +1,7 @@
 """What waits too long, on either side, in words and with the command that moves it; reminders of the periodic tick.
 
-Only codes and times of the skeleton, and the time of an appointment: no person. The sender counts on its own clock
+Only codes and times of the skeleton, and the time of an appointment: no person. What is erased, or only kept (GDPR 18),
+is nobody's to do: it stands in the lists of cases with that mark, not here. The sender counts on its own clock
 from "inviata", the receiver from when the offer was durable here; both use the calendar of the receiver's comune.
 """
 
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from node.answers import Late
+from node.cases import standing
 from node.context import Context
 from node.exchange.log import LegRow, leg_row, listed
 from node.exchange.outbox import raise_alarm
@@ -70,7 +72,7 @@ def late(db: sqlite3.Connection, ctx: Context) -> list[Late]:
     found = [
         one
         for row in listed(db, side=None, finished=False)
-        if row.side != "L" and (one := _late(db, ctx, row, now)) is not None
+        if row.side != "L" and standing.is_free(db, row) and (one := _late(db, ctx, row, now)) is not None
     ]
     return sorted(found, key=lambda one: (one.since, one.leg))
 
@@ -81,7 +83,8 @@ def remind(tx: sqlite3.Connection, ctx: Context) -> int:
     told = 0
     for (leg,) in tx.execute(_MAY_REMIND).fetchall():
         row = leg_row(tx, leg)
-        if row and (one := _late(tx, ctx, row, now)) and one.why in ("waiting", "not-arrived"):
+        one = _late(tx, ctx, row, now) if row and standing.is_free(tx, row) else None
+        if row and one and one.why in ("waiting", "not-arrived"):
             raise_alarm(tx, now, STILL_NEEDED if one.why == "waiting" else one.why, row.peer, row.leg, one.n)
             told += 1
     return told

@@ -11,14 +11,14 @@ travels on, and its body goes with its signed end.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from node.context import Context
-from node.exchange import blobs
+from node.exchange import blobs, forwarding
 from node.exchange.erased import Tombstone, legs_of_case, mark, settle, tombstone
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import post, raise_alarm, write_or_wait, write_void
@@ -66,6 +66,14 @@ def case_of(db: sqlite3.Connection, leg: LegRow) -> list[LegRow]:
     return [row for each in legs_of_case(db, leg.case_id) if (row := leg_row(db, each)) is not None]
 
 
+def came_of(db: sqlite3.Connection, leg: LegRow) -> list[LegRow]:
+    """A leg and what came of it here: its hand-overs, the referrals it was forwarded as, theirs in turn."""
+    found, rest = [leg], [row for row in case_of(db, leg) if row.leg != leg.leg]
+    for known in found:
+        found += [row for row in rest if row.parent == known.leg]
+    return found
+
+
 def sealings(db: sqlite3.Connection, legs: Iterable[str]) -> dict[str, set[str]]:
     """The sealings of these legs that may lie in mailboxes, by recipient; what an erasure leaves over travels on."""
     found: dict[str, set[str]] = {}
@@ -81,9 +89,27 @@ def sealings(db: sqlite3.Connection, legs: Iterable[str]) -> dict[str, set[str]]
 def erase_case(
     tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, reason: str, by: str | None, basis: str | None, ask: bool
 ) -> list[str]:
-    """Erases every leg of a case; returns those whose other side was asked. Raises illegal-event: ours in charge."""
+    """Erases every leg of a case; returns those whose other side was asked.
+
+    Raises illegal-event: ours in charge; forward-open: passed on, and in the hands of who accepted it there.
+    """
+    return _erase(tx, ctx, case_of(tx, leg), reason=reason, by=by, basis=basis, ask=ask)
+
+
+def _erase(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    rows: Sequence[LegRow],
+    *,
+    reason: str,
+    by: str | None,
+    basis: str | None,
+    ask: bool,
+) -> list[str]:
+    for row in rows:
+        _check_nobody_has_it(tx, ctx, row)
     told = []
-    for row in case_of(tx, leg):
+    for row in rows:
         if tombstone(tx, row.leg) is None:
             end(tx, ctx, row, reason=reason, by=by)
             _erase_leg(tx, ctx, row, reason=reason, by=by, basis=basis)
@@ -91,6 +117,13 @@ def erase_case(
             request(tx, ctx, row, reason=reason, by=by)
             told.append(row.leg)
     return told
+
+
+def _check_nobody_has_it(db: sqlite3.Connection, ctx: Context, parent: LegRow) -> None:
+    """A referral passed on and accepted there ends there first, as one of ours in charge does."""
+    known = forwarding.family(db, ctx, parent.leg) if tombstone(db, parent.leg) is None else None
+    if known and any(child.leg.custody == "R" for child in known.children):
+        raise ProtocolError("forward-open", field="leg")
 
 
 def _erase_leg(
@@ -373,13 +406,17 @@ def answered(
 
 
 def accept(tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, by: str, basis: str | None) -> None:
-    """Does what the peer asked, on every leg of the case, and says so."""
+    """Does what the peer asked, on its leg and whatever came of it here, and says so.
+
+    What an office we forwarded to asks is about what it got from us: neither where that came from nor other offices.
+    """
     versions = [held.upto for held in waiting(tx, leg.leg) if held.upto is not None]
     whole = [held for held in waiting(tx, leg.leg) if held.upto is None]
     if whole:
-        erase_case(tx, ctx, leg, reason=whole[0].reason, by=by, basis=basis, ask=False)
-        for other in case_of(tx, leg):  # whoever got it from us is asked in turn
-            if other.side != "L" and other.leg != leg.leg:
+        rows = came_of(tx, leg)
+        _erase(tx, ctx, rows, reason=whole[0].reason, by=by, basis=basis, ask=False)
+        for other in rows:  # whoever got it from us is asked in turn
+            if other.side == "S" and other.leg != leg.leg:
                 request(tx, ctx, other, reason=whole[0].reason, by=by)
     elif versions:
         forget_versions(tx, ctx, leg, max(versions))

@@ -1,21 +1,25 @@
 """What a router's program writes by itself: mirrored facts, the end of the parent, the cancel passed on. Commands.
 
 The rules are protocol.forwarding; here they meet the store. `follow` runs in the transaction that applied what made
-them due, and again from the periodic tick (a clock was wrong, a member has ended since): it derives from the logs what
-was written already, so that repetition and a crash at any commit write nothing twice.
+them due, and again from the periodic tick (a clock was wrong, a member has ended since, a peer had not told a restored
+store yet): it derives from the logs what was written already, so that repetition and a crash at any commit write
+nothing twice. What is written is codes: it goes on for a case whose processing is limited, and stops for an erased one.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from node.context import Context, setting
+from node.context import Context
+from node.exchange import aside, restored
 from node.exchange.ends import final, screen_of
+from node.exchange.erased import tombstone
 from node.exchange.log import LegRow, leg_row, logs, next_n, refold
-from node.exchange.outbox import CLOCK_TOLERANCE, raise_alarm, write_anyway
+from node.exchange.outbox import clock_is_wrong, raise_alarm, write_or_wait
 from protocol.custody import Passed
+from protocol.errors import ProtocolError
 from protocol.forwarding import Child, Duty, duties
 from protocol.referral import Leg, fold
 from schemas.bodies import EventBody
@@ -45,8 +49,11 @@ class Family(NamedTuple):
     children: tuple[Child, ...]
 
 
-def follow(tx: sqlite3.Connection, ctx: Context, legs: Iterable[str]) -> list[str]:
-    """Does what is due after these legs changed; returns the legs written on."""
+Faults = MutableSequence[aside.Fault]
+
+
+def follow(tx: sqlite3.Connection, ctx: Context, legs: Iterable[str], faults: Faults | None = None) -> list[str]:
+    """Does what is due after these legs changed; returns the legs written on. `faults`: see `_carefully`."""
     if tx.execute(_FORWARDED).fetchone() is None:
         return []
     parents: dict[str, None] = {}
@@ -56,41 +63,59 @@ def follow(tx: sqlite3.Connection, ctx: Context, legs: Iterable[str]) -> list[st
             parents[leg] = None
         elif side == "S" and parent is not None:
             parents[parent] = None
-    return _follow(tx, ctx, parents)
+    return _follow(tx, ctx, parents, faults)
 
 
-def follow_all(tx: sqlite3.Connection, ctx: Context) -> list[str]:
+def follow_all(tx: sqlite3.Connection, ctx: Context, faults: Faults | None = None) -> list[str]:
     """The same for every forwarded referral that is open at either end: from the periodic tick."""
     if tx.execute(_FORWARDED).fetchone() is None:
         return []
-    return _follow(tx, ctx, [parent for (parent,) in tx.execute(_OPEN_PARENTS).fetchall()])
+    return _follow(tx, ctx, [parent for (parent,) in tx.execute(_OPEN_PARENTS).fetchall()], faults)
 
 
-def _follow(tx: sqlite3.Connection, ctx: Context, parents: Iterable[str]) -> list[str]:
+def _follow(tx: sqlite3.Connection, ctx: Context, parents: Iterable[str], faults: Faults | None) -> list[str]:
     if clock_is_wrong(tx):
         return []  # no new event with a wrong clock (PROTOCOL §1); the tick comes back to it
     touched: dict[str, None] = {}
     for parent in parents:
-        for _ in range(_ROUNDS):
-            known = family(tx, ctx, parent)
-            if known is None or not known.rows:
-                break
-            due = duties(known.held, known.children, answered=_answered(tx, parent))
-            written = [leg for duty in due for leg in _do(tx, ctx, known, duty)]
-            if not written:
-                break
-            touched.update(dict.fromkeys(written))
+        touched.update(dict.fromkeys(_carefully(tx, ctx, parent, faults)))
+    return list(touched)
+
+
+def _carefully(tx: sqlite3.Connection, ctx: Context, parent: str, faults: Faults | None) -> list[str]:
+    """One referral in a savepoint: what fails there spoils neither what arrived nor the others; people are told."""
+    tx.execute("SAVEPOINT forwarded")
+    try:
+        written = _follow_one(tx, ctx, parent)
+    except Exception as error:
+        if not isinstance(error, ProtocolError) and not aside.is_fault(error):
+            raise
+        tx.execute("ROLLBACK TO forwarded")
+        written = []
+        raise_alarm(tx, ctx.clock.now(), "forward-stuck", None, parent, 0)
+        if faults is not None:
+            faults.append(aside.Fault(ctx.me, parent, aside.describe(error)))
+    tx.execute("RELEASE forwarded")
+    return written
+
+
+def _follow_one(tx: sqlite3.Connection, ctx: Context, parent: str) -> list[str]:
+    touched: dict[str, None] = {}
+    for _ in range(_ROUNDS):
+        known = family(tx, ctx, parent)
+        if known is None or not known.rows:
+            break
+        due = duties(known.held, known.children, answered=_answered(tx, parent))
+        written = [leg for duty in due for leg in _do(tx, ctx, known, duty)]
+        if not written:
+            break
+        touched.update(dict.fromkeys(written))
     return list(touched)
 
 
 def is_forwarded(db: sqlite3.Connection, leg: str) -> bool:
     """It has children; cheap, asked of every step of a referral."""
     return db.execute("SELECT 1 FROM leg WHERE parent = ? AND side = 'S' LIMIT 1", (leg,)).fetchone() is not None
-
-
-def clock_is_wrong(db: sqlite3.Connection) -> bool:
-    """More than 300 s off: nothing new is written."""
-    return abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE
 
 
 def family(db: sqlite3.Connection, ctx: Context, parent: str) -> Family | None:
@@ -122,17 +147,18 @@ def _child(db: sqlite3.Connection, ctx: Context, row: LegRow, said: str | None, 
 
 def facts(db: sqlite3.Connection, ctx: Context, row: LegRow) -> list[EventBody]:
     """The facts `forwarded` of a leg, in order, as far as they can still be read; voided ones included."""
+    held = db.execute(
+        "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND kind = 'forwarded' AND sealed IS NOT NULL"
+        " ORDER BY rowid",
+        (row.leg,),
+    ).fetchall()
+    if not held:
+        return []  # the case may be erased: its key may be gone, and none is to be made
     key = ctx.case_keys.obtain(db, row.case_id)
     return [
-        msgspec.json.decode(
-            ctx.case_keys.open(key, f"{row.leg}|{writer}|{n}|{jti}", sealed)[32:], type=EventBody
-        )
-        for writer, n, jti, sealed in db.execute(
-            "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND kind = 'forwarded' AND sealed IS NOT NULL"
-            " ORDER BY rowid",
-            (row.leg,),
-        )
-    ]  # fmt: skip
+        msgspec.json.decode(ctx.case_keys.open(key, f"{row.leg}|{writer}|{n}|{jti}", sealed)[32:], type=EventBody)
+        for writer, n, jti, sealed in held
+    ]
 
 
 def _said(db: sqlite3.Connection, ctx: Context, row: LegRow) -> dict[str, str]:
@@ -179,6 +205,8 @@ def _write(
     ev: str,
     **codes: str | None,
 ) -> list[str]:
+    if not restored.may_write(tx, leg, ev) or (ev == "forwarded" and tombstone(tx, leg.leg) is not None):
+        return []  # the tick comes back to the first; of an erased referral nothing is written but its end
     held = fold(*logs(tx, leg.leg))
     own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
     plain = EventBody(
@@ -186,7 +214,7 @@ def _write(
         n=next_n(tx, leg.leg, writer, own), seen=theirs, ev=ev,
     )  # fmt: skip
     body = msgspec.structs.replace(plain, **{name: code for name, code in codes.items() if code is not None})
-    write_anyway(tx, ctx, leg, writer, body)
+    write_or_wait(tx, ctx, leg, writer, body)
     refold(tx, leg.leg, ctx.clock.now())
     return [leg.leg]
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from node.context import Context
+from node.context import Context, setting
 from node.exchange import blobs, erased, letters, restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
 from protocol.calendar_it import Calendar
@@ -27,6 +27,11 @@ CLOCK_TOLERANCE: Final = 300  # seconds off beyond which no new event is written
 URGENT: Final = frozenset({"UR-PIS", "UR-PUA24"})
 PART: Final = 2  # `urgent` of a part of an attachment: it leaves after everything else
 _encoder = msgspec.json.Encoder()
+
+
+def clock_is_wrong(db: sqlite3.Connection) -> bool:
+    """More than 300 s off: nothing new is written."""
+    return abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE
 
 
 class Written(NamedTuple):
@@ -247,24 +252,16 @@ def write_void(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
     )
     if told:
-        write_anyway(tx, ctx, leg, writer, body)
+        write_or_wait(tx, ctx, leg, writer, body)
     else:
         write_event(tx, ctx, leg._replace(side="L"), writer, body)
-
-
-def write_anyway(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, body: EventBody) -> Written:
-    """What the program writes because of something that came: sealed now, or as soon as there is a key to seal to."""
-    if _sealable(ctx, leg.peer):
-        return write_event(tx, ctx, leg, writer, body)
-    written = write_event(tx, ctx, leg._replace(side="L"), writer, body)
-    _seal_later(tx, ctx, leg, writer, body.n, body.jti)
-    return written
 
 
 def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
     """`write_event`, which nobody to seal to at present (suspended, no key in force) does not stop."""
     if leg.side == "L" or _sealable(ctx, leg.peer):
         return write_event(tx, ctx, leg, writer, content)
+    restored.check_may_write(tx, leg, content.ev)
     written = write_event(tx, ctx, leg._replace(side="L"), writer, content)
     _seal_later(tx, ctx, leg, writer, content.n, content.jti)
     return written

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli import town as towns
+from tests.cli.test_attachment_commands import pdf
 from tests.cli.test_case_commands import refer
 
 SENDER, ROUTER, CHILD = "comune-tavullia", "comune-pesaro", "distretto"
@@ -64,3 +65,31 @@ def test_a_basis_is_given_whole_or_not_at_all(town):
     town[ROUTER]("accept", leg, "--as", "OP")
     wrong = town[ROUTER]("forward", leg, CHILD, "--as", "OP", "--law", "GDPR 9(2)(a)", ok=False)
     assert wrong.exit_code == 2 and "--notice-date" in wrong.stderr
+
+
+def test_only_the_attachments_that_are_named_go_to_the_next_office(town, tmp_path):
+    sender, router, child_desk = town[SENDER], town[ROUTER], town[CHILD]
+    papers = [pdf(tmp_path / f"carta {size}.pdf", size) for size in (3000, 4000)]
+    leg = refer(town, ROUTER)
+    for paper in papers:
+        sender("amend", leg, "--as", "OP", "--attach", paper)
+    town.carry()
+    router("accept", leg, "--as", "OP")
+    missing = router("forward", leg, CHILD, "--as", "OP", "--pass-attachment", "3", ok=False)
+    assert missing.exit_code == 1 and "attachment-unknown" in missing.stderr
+    router("forward", leg, CHILD, "--as", "OP", "--pass-attachment", "2")
+    town.carry()
+    child = child_desk.json("inbox")[0]["leg"]
+    (line,) = child_desk.json("attachments", child, "--as", "OP")
+    assert (line["name"], line["state"]) == ("carta 4000.pdf", "complete")
+    child_desk("save-attachment", child, 1, "--as", "OP", "--to", tmp_path / "arrivato.pdf")
+    assert (tmp_path / "arrivato.pdf").read_bytes() == papers[1].read_bytes()
+
+
+@pytest.mark.parametrize("option", [("--service", "PUA"), ("--referral", "qualcosa"), ("--text", "x" * 601)])
+def test_what_the_next_office_could_not_read_is_not_sent(town, option):
+    leg = refer(town, ROUTER)
+    town[ROUTER]("accept", leg, "--as", "OP")
+    wrong = town[ROUTER]("forward", leg, CHILD, "--as", "OP", *option, ok=False)
+    assert wrong.exit_code == 1 and "bad-shape" in wrong.stderr
+    assert all(line["parent"] != leg for line in town[ROUTER].json("sent"))

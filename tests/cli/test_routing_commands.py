@@ -103,6 +103,7 @@ def test_a_service_of_our_own_is_chosen_without_sending_anything(network, case):
     assert "servizio di questo ente" in told.stdout
     assert router.json("to-route") == []
     assert router.json("sent") == [] or all(line["parent"] != case for line in router.json("sent"))
+    assert router("route", case, "--as", "OP", "--choose", own, "--pass-attachment", "1", ok=False).exit_code == 1
     router("release", case, "--as", "OP", "--reason", "DR-POSTI")
 
 

@@ -8,77 +8,21 @@ from node.cases import views
 from node.context import set_setting
 from node.exchange import forwarding, inbox
 from node.exchange.log import leg_row
-from node.requests import Forward
 from protocol.errors import ProtocolError
 from schemas.bodies import EventBody
-from tests.exchange.desks import BASIS, Ambito, offer
+from tests.exchange.desks import BASIS, offer
+from tests.exchange.routers import C, D, E, R, S, accepted, custodians, forward, kinds, mirrored, refused, routed, state
 from tests.protocol.network import T0
-
-S, R, C, D, E = "caritas", "tavullia", "distretto", "pesaro", "gradara"
-NAMES = (S, R, C, D, E)
 
 
 @pytest.fixture
 def ambito(tmp_path):
-    """S sends, R and E may forward, C and D take in charge."""
-    made = Ambito(tmp_path, *NAMES)
-    for name in (R, E, C, D):
-        own = ["take-in-charge", "pua", "pis"] if name in (C, D) else []
-        admission = made.network.admission(name, seq=2, caps=[*own, "router"])
-        made.network.change(name, admission=admission)
-    made.membership = made.network.step(made.membership)
-    made.adopt()
-    return made
+    return routed(tmp_path)
 
 
 @pytest.fixture
 def parent(ambito):
     return accepted(ambito)
-
-
-def accepted(ambito, **changes):
-    """A referral of S that R has accepted; nothing waits."""
-    leg = ambito[S].refer(R, **changes).leg
-    ambito.carry()
-    ambito[R].act(leg, "open")
-    ambito[R].act(leg, "accept")
-    ambito.carry()
-    return leg
-
-
-def forward(desk, leg, to, as_="OP", **fields):
-    request = Forward(leg=leg, to=to, as_=as_, **fields)
-    return desk.run(lambda tx: cases.forward(tx, desk.ctx, request)).leg
-
-
-def refused(code, call, *args, **fields):
-    with pytest.raises(ProtocolError) as problem:
-        call(*args, **fields)
-    assert problem.value.code == code
-    return problem.value
-
-
-def mirrored(desk, leg):
-    """(child's end of its id, to, status) of every fact on a leg, as this desk holds them."""
-    row = desk.store.read(lambda db: leg_row(db, leg))
-    return [(f.to_node, f.status) for f in desk.store.read(lambda db: forwarding.facts(db, desk.ctx, row))]
-
-
-def state(desk, leg):
-    return desk.one("SELECT state FROM leg WHERE leg = ?", leg)
-
-
-def kinds(desk, leg, writer="R"):
-    rows = desk.store.read(
-        lambda db: db.execute(
-            "SELECT kind FROM event WHERE leg = ? AND writer = ? ORDER BY n", (leg, writer)
-        ).fetchall()
-    )
-    return [kind for (kind,) in rows]
-
-
-def custodians(ambito, leg, *names):
-    return [ambito[name].case(leg).custodian for name in names]
 
 
 def test_a_forwarded_referral_is_mirrored_step_by_step_and_its_outcome_closes_the_parent(ambito, parent):
@@ -322,11 +266,11 @@ def test_what_the_program_writes_falls_and_stands_with_what_caused_it(ambito, pa
     def crash(tx, ctx, leg, writer, ev, **codes):
         write(tx, ctx, leg, writer, ev, **codes)
         if ev == "close":
-            raise RuntimeError("power cut")
+            raise MemoryError
         return [leg.leg]
 
     monkeypatch.setattr(forwarding, "_write", crash)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(MemoryError):
         router.receive(parcel.items)
     monkeypatch.undo()
     assert (state(router, child), state(router, parent)) == ("offered", "accepted")

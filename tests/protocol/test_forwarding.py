@@ -9,7 +9,7 @@ import pytest
 from protocol import forwarding
 from protocol.custody import NOBODY, Passed, custodian, told_custodian
 from protocol.errors import ProtocolError
-from protocol.forwarding import Child, Duty, check_path, duties, permitted
+from protocol.forwarding import Child, Duty, check_open, check_path, duties, permitted
 from protocol.referral import Event, Leg, allowed, fold
 from schemas.bodies import Basis, EventBody, Offer
 from tests.protocol.models.forwarding import Rules, run
@@ -99,6 +99,13 @@ def test_frozen_copies_are_left_to_people() -> None:
     assert duties(freeze(ACCEPTED), [closed]) == (Duty("tell-ended", 0),)
     assert duties(ACCEPTED, [closed._replace(leg=freeze(closed.leg))]) == (Duty("tell-ended", 0),)
     assert permitted(freeze(ACCEPTED), [closed]) == {"close"}
+
+
+def test_no_child_is_opened_for_a_parent_of_which_a_restored_store_may_have_forgotten_one() -> None:
+    check_open(leg("accept"), [], told=True)
+    with pytest.raises(ProtocolError) as problem:
+        check_open(leg("accept"), [], told=False)
+    assert problem.value.code == "resync-open"
 
 
 def test_what_a_person_may_write_on_a_forwarded_referral() -> None:

@@ -49,7 +49,7 @@ class Rules(NamedTuple):
 
 def _may_open(parent: Leg, children: Sequence[Child]) -> bool:
     try:
-        forwarding.check_open(parent, children)
+        forwarding.check_open(parent, children, told=True)
     except forwarding.ProtocolError:
         return False
     return True
