@@ -27,6 +27,7 @@ ALARMS: Final[dict[str, str]] = {
     "attachment-late": "Un allegato annunciato non arriva: telefonare all'ufficio.",
     "attachment-failed": "Un allegato è arrivato guasto più volte: chiedere all'ufficio di allegarlo di nuovo.",
     "forward-ended": "L'ufficio a cui era inoltrato non dà un esito: inoltrare ad altri o lasciare l'invio.",
+    "forward-amended": "Un invio inoltrato è stato corretto o integrato: se serve oltre, «amend» dell'inoltro.",
     "forward-stuck": "Un invio inoltrato non si aggiorna da solo: telefonare a chi l'ha mandato e a chi l'ha ricevuto.",
     "forward-apart": "L'invio è finito da una parte e aperto dall'altra: telefonare all'ufficio a cui era inoltrato.",
     "still-needed": "In lista da molto: chiedere se la persona ne ha ancora bisogno, con «still-needed».",

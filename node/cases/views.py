@@ -83,7 +83,7 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
         offer=next((body.offer for _, body in reversed(content) if isinstance(body.offer, Offer)), None),
         steps=_steps(tx, leg_id, content, held),
         allowed=sorted(_may(line, _allowed(tx, ctx, leg, held, side))),
-        pending_amendments=list(held.pending),
+        pending_amendments=sorted({*held.pending, *_not_sent_on(tx, leg)}),
         next=next_step(screen, side),
         frozen=bool(held.frozen),
         custodian=_custodian(tx, ctx, leg, held),
@@ -100,6 +100,11 @@ def _may(line: CaseLine, kinds: frozenset[Kind]) -> frozenset[Kind]:
 def _allowed(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg, side: Writer) -> frozenset[Kind]:
     known = forwarding.family(db, ctx, leg.leg)
     return permitted(held, known.children) if known else allowed(held, side)
+
+
+def _not_sent_on(db: sqlite3.Connection, leg: LegRow) -> list[int]:
+    """What a fact written by the program has noted, and nobody here has looked at."""
+    return forwarding.not_sent_on(db, leg.leg) if leg.side == "R" and leg.state not in TERMINALS else []
 
 
 def _custodian(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> str:

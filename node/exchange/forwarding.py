@@ -39,6 +39,16 @@ _OPEN_PARENTS: Final = (
     " ('offered', 'opened', 'asked', 'accepted', 'waiting', 'in-charge', 'cancel-requested'))"
 )
 
+# Amendments that came after the newest sheet sent on, and that no person here has answered since. Rows of the log are
+# in the order they were written here; `forwarded` facts are the program's and note nothing.
+_NOT_SENT_ON: Final = (
+    "SELECT n FROM event AS e WHERE leg = ?1 AND writer = 'S' AND kind = 'amend' AND rowid > (SELECT MAX(x.rowid)"
+    " FROM leg JOIN event AS x ON x.leg = leg.leg WHERE leg.parent = ?1 AND leg.side = 'S' AND x.writer = 'S'"
+    " AND x.kind IN ('offer', 'amend')) AND NOT EXISTS (SELECT 1 FROM event AS r WHERE r.leg = ?1 AND r.writer = 'R'"
+    " AND r.by_code IS NOT NULL AND r.seen >= e.n) AND NOT EXISTS (SELECT 1 FROM event AS v WHERE v.leg = ?1"
+    " AND v.writer = 'S' AND v.n = e.n AND v.voids = e.cm) ORDER BY n"
+)
+
 
 class Family(NamedTuple):
     """A referral received and what it was forwarded as."""
@@ -110,7 +120,26 @@ def _follow_one(tx: sqlite3.Connection, ctx: Context, parent: str) -> list[str]:
         if not written:
             break
         touched.update(dict.fromkeys(written))
+    if known and any(child.is_open for child in known.children):
+        _tell_amended(tx, ctx, known.parent)
     return list(touched)
+
+
+def not_sent_on(db: sqlite3.Connection, leg: str) -> list[int]:
+    """Numbers of the sender's amendments that whoever the referral was forwarded to last may not know of."""
+    return [int(n) for (n,) in db.execute(_NOT_SENT_ON, (leg,))]
+
+
+def _tell_amended(tx: sqlite3.Connection, ctx: Context, parent: LegRow) -> None:
+    """A correction must reach who works with it: a person decides what of it goes on."""
+    now, missing = ctx.clock.now(), not_sent_on(tx, parent.leg)
+    for n in missing:
+        raise_alarm(tx, now, "forward-amended", parent.peer, parent.leg, n)
+    tx.execute(
+        "UPDATE alarm SET cleared = ?1 WHERE code = 'forward-amended' AND leg = ?2 AND cleared IS NULL"
+        " AND (?3 IS NULL OR n < ?3)",
+        (now, parent.leg, missing[0] if missing else None),
+    )
 
 
 def is_forwarded(db: sqlite3.Connection, leg: str) -> bool:

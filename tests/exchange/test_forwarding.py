@@ -441,3 +441,30 @@ def test_the_screen_of_a_forwarded_referral_offers_only_what_may_be_done(ambito,
     shown = ambito[R].run(lambda tx: views.case(tx, ambito[R].ctx, parent, "OP")).allowed
     assert {"ask", "noted", "appointment"} <= set(shown)
     assert not {"start", "close", "withdraw", "release", "waitlist"} & set(shown)
+
+
+def test_a_correction_of_a_forwarded_referral_stays_in_sight_until_a_person_sent_it_on_or_noted_it(ambito, parent):
+    """The program's own facts note nothing: the next office would work with what was wrong."""
+    router = ambito[R]
+
+    def seen():
+        found = router.one("SELECT COUNT(*) FROM alarm WHERE code = 'forward-amended' AND cleared IS NULL")
+        return router.case(parent).pending_amendments, found
+
+    ambito[S].act(parent, "amend", as_="OP", offer=offer(description="prima dell'inoltro"))
+    ambito.carry()
+    child = forward(router, parent, C)
+    ambito.carry()
+    assert ambito[C].case(child).offer.description == "prima dell'inoltro" and seen() == ([], 0)
+    ambito[S].act(parent, "amend", as_="OP", offer=offer(description="quella giusta"))
+    ambito[C].act(child, "accept")
+    ambito.carry()
+    assert mirrored(router, parent)[-1] == (C, "RS-ACCETTATA") and seen() == ([3], 1)
+    router.act(child, "amend", as_="OP", offer=offer(description="quella giusta"))
+    ambito.carry()
+    assert seen() == ([], 0)
+    ambito[S].act(parent, "amend", as_="OP", offer=offer(description="non serve oltre"))
+    ambito.carry()
+    assert seen() == ([4], 1)
+    router.act(parent, "noted", as_="OP", text="vista")
+    assert seen() == ([], 0)
