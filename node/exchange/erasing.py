@@ -20,7 +20,7 @@ from msgspec import UNSET
 from node.context import Context
 from node.exchange import blobs, forwarding
 from node.exchange.erased import Tombstone, legs_of_case, mark, settle, tombstone
-from node.exchange.log import LegRow, leg_row, logs, refold
+from node.exchange.log import LegRow, leg_row, logs, next_n, refold
 from node.exchange.outbox import post, raise_alarm, write_or_wait, write_void
 from protocol.errors import ProtocolError
 from protocol.finality import may_take_back
@@ -188,7 +188,7 @@ def end(tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, reason: str, by: s
         own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
         body = EventBody(
             net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg,
-            n=_next_n(tx, leg.leg, writer, own), seen=theirs, ev=kind, by=by or UNSET, reason=code,
+            n=next_n(tx, leg.leg, writer, own), seen=theirs, ev=kind, by=by or UNSET, reason=code,
         )  # fmt: skip
         write_or_wait(tx, ctx, leg, writer, body)
         held = refold(tx, leg.leg, now)
@@ -207,11 +207,6 @@ def _ending(leg: LegRow, held: Leg, reason: str) -> tuple[Writer, Kind, str] | N
         return "R", "release", "cancel-agreed"
     kind: Kind = "release" if "release" in allowed(held, "R") else "decline"
     return "R", kind, "DR-CONS"
-
-
-def _next_n(tx: sqlite3.Connection, leg: str, writer: str, applied: int) -> int:
-    top = tx.execute("SELECT MAX(n) FROM event WHERE leg = ? AND writer = ?", (leg, writer)).fetchone()[0] or 0
-    return max(int(top), applied) + 1
 
 
 def _stop_queue(tx: sqlite3.Connection, ctx: Context, leg: LegRow) -> None:
@@ -326,10 +321,10 @@ def _nobody_opened(tx: sqlite3.Connection, leg: LegRow) -> bool:
 
 
 def first_opening(db: sqlite3.Connection, leg: str) -> tuple[str, int] | None:
-    """(operator code, when) a person first saw what a leg holds, from the access log, which outlives the content."""
+    """(operator code, when) a person first saw or used what a leg holds, from the access log, which outlives it."""
     row = db.execute(
-        "SELECT operator, at FROM access_log WHERE leg = ? AND action IN ('open', 'read', 'export')"
-        " ORDER BY id LIMIT 1",
+        "SELECT operator, at FROM access_log WHERE leg = ? AND action IN"
+        " ('open', 'read', 'export', 'save', 'route', 'forward') ORDER BY id LIMIT 1",
         (leg,),
     ).fetchone()
     return (str(row[0]), int(row[1])) if row else None

@@ -84,8 +84,6 @@ Prepared = Arrived | Turned | Acknowledged
 class Received(NamedTuple):
     """What a batch left behind: the answer, the legs that changed, our receipts in it (number, for whom, raw).
 
-    `wrote`: because of it the program wrote events of its own, which have to leave.
-
     What was acknowledged before is among them: the sender asks again because that receipt never reached it.
     """
 

@@ -187,8 +187,8 @@ def test_what_the_next_office_asks_to_erase_is_what_it_got_and_nothing_else(ambi
     assert ambito[D].case(again).offer.person.family_name
 
 
-def test_a_recall_of_what_was_passed_on_waits_for_a_person_and_reaches_the_next_office(ambito, parent):
-    router = ambito[R]
+def test_a_recall_of_what_was_passed_on_waits_for_a_person_and_reaches_the_next_office(ambito):
+    router, parent = ambito[R], accepted(ambito, steps=("accept",))
     child = forward(router, parent, C)
     ambito.carry()
     ambito[S].run(lambda tx: erasure.recall(tx, ambito[S].ctx, ask.Recall(leg=parent, as_="OP")))
@@ -198,6 +198,8 @@ def test_a_recall_of_what_was_passed_on_waits_for_a_person_and_reaches_the_next_
     answer(router, parent)
     ambito.carry()
     assert is_erased(router, parent) and bodies(ambito[C], child) == 0  # nobody had opened it there: at once
+    told = ambito[S].store.read(lambda db: views.erasures(db, ambito[S].ctx))
+    assert [one.opened_by for one in told] == ["OP"]  # who passed it on has had it in hand
 
 
 def test_a_choice_goes_with_the_referral_and_no_key_comes_back(ambito, parent, advised):
