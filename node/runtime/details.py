@@ -69,6 +69,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"(\d+) leaves", r"\1 voci del registro"),
     (r"0 found", "nessuno"),
     # attachments
+    (r"none: nothing is sent", "nessuno: non parte nulla"),
     (r"(HEIC|WEBP|TIFF|GIF|BMP|DOC|RTF|PDF)", r"un file \1"),
     (r"ZIP, DOCX", "un file ZIP o DOCX"),
     (r"EXE", "un programma"),
