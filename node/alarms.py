@@ -16,7 +16,8 @@ ALARMS: Final[dict[str, str]] = {
     "set-aside": "Un messaggio arrivato non si è potuto leggere ed è messo da parte: vedere «quarantine».",
     "heads-differ": "La bacheca d'Ambito ha mostrato a noi e a questo ente due storie diverse: possibile manomissione. "
     "Avvisare i garanti; le due firme sono conservate: «heads».",
-    "restored-here": "Questo archivio è tornato da una copia: telefonare all'ufficio e sentire che cosa è cambiato.",
+    "restored-here": "Questo archivio è tornato da una copia: si chiede all'ufficio che cosa è cambiato, e intanto i "
+    "suoi invii sono fermi. Se non risponde, telefonare.",
     "backup-failed": "La copia di sicurezza non è riuscita: «status» dice perché.",
     "erasure-asked": "L'altro ufficio chiede di cancellare un invio: rispondere con «answer-erase».",
     "erasure-refused": "L'altro ufficio non cancella: il motivo si vede con «erasures».",
@@ -32,6 +33,9 @@ ALARMS: Final[dict[str, str]] = {
     "forward-apart": "L'invio è finito da una parte e aperto dall'altra: telefonare all'ufficio a cui era inoltrato.",
     "still-needed": "In lista da molto: chiedere se la persona ne ha ancora bisogno, con «still-needed».",
     "not-arrived": "L'appuntamento è passato e non si sa se la persona è arrivata: sentirla, o telefonare all'ufficio.",
+    "peer-restored": "L'altro ufficio è stato ripristinato da una copia: gli si rimanda quello che ha perso.",
+    "resync-unproven": "L'altro ufficio ha rimandato passaggi di origine non dimostrata: confrontare al telefono.",
+    "given-back": "Un passaggio scritto qui non vale più dopo il ripristino: rileggerlo e decidere.",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

@@ -24,7 +24,7 @@ from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
-from node.exchange import erased, erasing, restored, takeback
+from node.exchange import erased, erasing, takeback
 from node.exchange.log import leg_row
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
@@ -118,8 +118,7 @@ class App:
         limits = ServerLimits(connections_per_address=http.connections_per_address)
         token = local.new_token(self.body.dice)
         clean(self.body.store.path)
-        if await self.readers.read(restored.open_peers):
-            await self.writer.submit(restored.began)
+        await self.writer.submit(self.body.exchange.begin)
         body = self.body
         copied = Copied(body.data_dir, self.config.backup, body.clock, body.ctx.keystore, self._copied)
         self.backups = backups = BackupLoop(copied, self._backup_failed)

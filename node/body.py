@@ -3,6 +3,7 @@
 Used by the running process and by a command that opens the store itself; nothing here waits or calls the network.
 """
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -13,15 +14,18 @@ from node.catalogue.tables import MIGRATIONS as CATALOGUE_MIGRATIONS
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
 from node.engine import STORE_NAME, Exchange, store_path
+from node.exchange import erased, erased_list, erasing
 from node.exchange.erased_list import tidy
 from node.map.follow import MIGRATIONS as FOLLOW_MIGRATIONS
 from node.map.heads import MIGRATIONS as HEADS_MIGRATIONS
 from node.map.tables import map_migrations
 from node.runtime import trust
+from node.runtime.backup import ERASED_NAME
 from node.runtime.clock import SystemClock
 from node.runtime.config import NodeConfig, load_secret
 from node.runtime.dice import SystemDice
 from node.runtime.keystore import Keystore as KeyFile
+from node.runtime.logs import event
 from node.runtime.ports import Clock, Keystore, Random
 from node.runtime.premises import assert_private
 from node.runtime.store import Store
@@ -81,10 +85,23 @@ class Body:
         keystore = KeyFile.load(data / KEYS_NAME, load_secret(Path(secret)) if secret else None)
         store = Store.open(store_path(data), MIGRATIONS, create=False)
         try:
-            return cls(config, store, keystore, clock=SystemClock(), dice=SystemDice(), suite=S1)
+            body = cls(config, store, keystore, clock=SystemClock(), dice=SystemDice(), suite=S1)
+            body._keep_erased()
+            return body
         except BaseException:
             store.close()
             raise
+
+    def _keep_erased(self) -> None:
+        """A store that somebody put back by hand, without `restore`, does not bring back what was erased."""
+        try:
+            gone = erased_list.read(self.data_dir / ERASED_NAME)
+        except ProtocolError as problem:  # `restore` stops here; a desk that only starts again works on, and it is said
+            event(logging.ERROR, "erased-list", code=problem.code)
+            return
+        back = self.store.read(lambda db: [line for line in gone if erased.tombstone(db, line[0]) is None])
+        if back:
+            self.store.run(lambda tx: erasing.reapply(tx, self.ctx, [leg for leg, _ in back], dict(back)))
 
     def reload(self) -> None:
         """Reads the trust from the store: at start, and after a command changed it."""

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from node.body import Body
-from node.exchange import delivery, inbox, takeback
+from node.exchange import inbox, outbox, takeback
 from node.exchange.delivery import Parcel
 from node.mailbox.handlers import TakeBack
 from node.runtime.caller import signed_headers
@@ -188,7 +188,7 @@ class Courier:
 
         def queue(tx: sqlite3.Connection) -> None:
             for number, sender, _ in left:
-                delivery.queue_receipt(tx, number, sender, now)
+                outbox.queue_receipt(tx, number, sender, now)
 
         await self._writer.submit(queue)
         self.wake()

@@ -26,6 +26,7 @@ from node.exchange import (
     parts,
     quota,
     restored,
+    resync,
     tables,
     telling,
 )
@@ -46,6 +47,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *aside.MIGRATIONS,
     *quota.MIGRATIONS,
     *restored.MIGRATIONS,
+    *resync.MIGRATIONS,
     *letters.MIGRATIONS,
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
@@ -130,11 +132,16 @@ class Exchange:
         """Periodic: shows peers our head of the log and compares theirs; how many messages it left to be sent."""
         return heads.turn(tx, self.ctx)
 
+    def begin(self, tx: sqlite3.Connection) -> None:
+        """At every start: peers with open referrals are told what we hold, so that a restore is found."""
+        resync.start(tx, self.ctx)
+
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
         forwarding.follow_all(tx, self.ctx, self.faults)
         telling.tell(tx, self.ctx)
         late.remind(tx, self.ctx)
+        resync.tick(tx, self.ctx)
         sealed = outbox.reseal_stale(tx, self.ctx)
         return sealed + parts.tick(tx, self.ctx)
 

@@ -35,10 +35,6 @@ def _confirm_peer(tx: sqlite3.Connection, body: Body, request: ConfirmPeer) -> W
     operator = operators.require(tx, request.as_, "confirm-peer")
     restored.answered(tx, request.node, body.clock.now(), operator=operator.code)
     outbox.void_rejected(tx, body.ctx, request.node)
-    tx.execute(
-        "UPDATE alarm SET cleared = ? WHERE code = 'restored-here' AND node = ? AND cleared IS NULL",
-        (body.clock.now(), request.node),
-    )
     event(logging.WARNING, "peer-confirmed", member=request.node)
     return _waiting(tx)
 

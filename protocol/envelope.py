@@ -16,7 +16,7 @@ on the way must not be able to kill a message. Only the codes in REJECTABLE may 
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal, cast, get_args
+from typing import Final, Literal, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -359,6 +359,37 @@ def bind_body(routing: Routing, body: bytes) -> ScannedJson:
         if mine != theirs:
             raise ProtocolError("inner-outer-mismatch", field=name)
     return scanned
+
+
+class Copied(NamedTuple):
+    """A message as somebody kept it: its routing, signed by `routing.sender`, with salt and body that match `cm`."""
+
+    routing: Routing
+    salt: bytes
+    raw: bytes
+    body: Body
+
+
+def read_copy(e: str, salt: bytes, body: bytes, keyring: Keyring, *, net: str) -> Copied:
+    """Reads what a peer kept of a message without its sealed part: who signed it, and that it is what was signed.
+
+    A key superseded or revoked since is taken: the peer held it before, and says so. Raises what `parse_compact` and
+    `verify` raise, then wrong-network, bad-shape, commitment-mismatch, bad-body, inner-outer-mismatch, unsupported.
+    """
+    jws = parse_compact(e, MSG, max_bytes=ROUTING_MAX)
+    routing = decode_written(jws.payload, Routing, max_bytes=ROUTING_MAX)
+    check_node_id(routing.sender, field="from")
+    state = keyring.signing_key(routing.sender, jws.kid)
+    if state is None:
+        raise ProtocolError("unknown-key", field="kid")
+    state.key.verify(jws.signature, jws.signing_input)
+    if routing.net != net:
+        raise ProtocolError("wrong-network", field="net")
+    if len(salt) != SALT_BYTES:
+        raise ProtocolError("bad-shape", field="salt", expected=f"{SALT_BYTES} bytes")
+    if commitment(salt, body) != routing.cm:
+        raise ProtocolError("commitment-mismatch", field="cm")
+    return Copied(routing, salt, body, decode_event_body(bind_body(routing, body)))
 
 
 class _Demands(Struct, frozen=True):

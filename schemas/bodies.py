@@ -279,4 +279,117 @@ class GotBody(
     must: list[str] | UnsetType = UNSET
 
 
-Body = EventBody | HeadBody | EraseBody | ErasedBody | EraseRefusedBody | PartBody | MissingBody | GotBody
+class LegCounts(Struct, frozen=True, omit_defaults=True):
+    """How many events of each log the writer of this body holds of a leg; `w` is its own side.
+
+    `a`: the last of its own events for which it holds the addressee's signed `processed`.
+    """
+
+    leg: Uuid
+    w: Literal["S", "R"]
+    s: Annotated[int, Meta(ge=0, le=100_000)]
+    r: Annotated[int, Meta(ge=0, le=100_000)]
+    a: Annotated[int, Meta(ge=0, le=100_000)] = 0
+
+
+class HelloBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="hello"
+):
+    """Said to each peer with open referrals at every start and daily: a loss on either side is found (PROTOCOL §3)."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    epoch: Annotated[int, Meta(ge=1)]
+    legs: Annotated[list[LegCounts], Meta(max_length=2000)]
+    must: list[str] | UnsetType = UNSET
+
+
+class ResyncBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="resync"
+):
+    """A member that was restored asks for everything a peer holds between the two. `nonce`: 22 characters of chance."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    nonce: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
+    epoch: Annotated[int, Meta(ge=1)]
+    legs: Annotated[list[LegCounts], Meta(max_length=2000)]
+    must: list[str] | UnsetType = UNSET
+
+
+class CopiedEvent(Struct, frozen=True, omit_defaults=True):
+    """One event as the answering side holds it: the outer part as it travelled, salt and body (base64url).
+
+    For events of the member that asks, `st` and `h` are what the answering side signed of them.
+    """
+
+    e: Annotated[str, Meta(max_length=4096)]
+    salt: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    body: Annotated[str, Meta(max_length=1_400_000)]
+    st: int | UnsetType = UNSET
+    h: int | UnsetType = UNSET
+
+
+class CopiedStep(Struct, frozen=True, omit_defaults=True):
+    """What is left of an event where its leg was erased: nothing that proves it, nothing of what it said."""
+
+    w: Literal["S", "R"]
+    n: Annotated[int, Meta(ge=1, le=100_000)]
+    jti: Uuid
+    ev: Annotated[str, Meta(min_length=1, max_length=32)]
+    seen: Annotated[int, Meta(ge=0, le=100_000)]
+    cm: Sha256
+    at: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    void: Sha256 | UnsetType = UNSET
+    reason: Short | UnsetType = UNSET
+    outcome: Short | UnsetType = UNSET
+    h: Annotated[int, Meta(ge=0, le=100_000)] | UnsetType = UNSET
+
+
+class CopiedLeg(Struct, frozen=True, omit_defaults=True):
+    """A leg between the two; its events in any order. `gone`: the skeleton of one that the answering side erased."""
+
+    leg: Uuid
+    events: Annotated[list[CopiedEvent], Meta(max_length=10_000)] = []
+    gone: Annotated[list[CopiedStep], Meta(max_length=10_000)] = []
+
+
+class ResyncAnswerBody(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"sender": "from"},
+    kw_only=True,
+    tag_field="kind",
+    tag="resync-answer",
+):
+    """One page of the answer to a `resync`: all legs between the two, from both logs. Applied when all are there."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    nonce: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
+    i: Annotated[int, Meta(ge=0, le=9_999)]
+    of: Annotated[int, Meta(ge=1, le=10_000)]
+    legs: list[CopiedLeg]
+    must: list[str] | UnsetType = UNSET
+
+
+Body = (
+    EventBody
+    | HeadBody
+    | EraseBody
+    | ErasedBody
+    | EraseRefusedBody
+    | PartBody
+    | MissingBody
+    | GotBody
+    | HelloBody
+    | ResyncBody
+    | ResyncAnswerBody
+)

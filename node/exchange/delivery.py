@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
+from node.exchange import resync
 from node.exchange.outbox import PART, reseal
 from protocol.errors import ProtocolError
 from protocol.limits import (
@@ -161,13 +162,6 @@ def due_receipts(db: sqlite3.Connection, ctx: Context, *, now: int) -> list[Parc
     return parcels
 
 
-def queue_receipt(tx: sqlite3.Connection, number: int, dest: str, now: int) -> None:
-    """A receipt nobody carried yet: it leaves by the sender's own routes."""
-    tx.execute(
-        "INSERT INTO receipt_out (receipt, dest, next_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (number, dest, now)
-    )
-
-
 # -- what an answer means
 
 
@@ -187,7 +181,7 @@ def answered(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, answer: Deliv
         if mid in held:
             _held(tx, mid, now)
         elif i in said:
-            wait = _postponed(tx, ctx, mid, said[i], now, relay=parcel.route.relay)
+            wait = _postponed(tx, ctx, mid, parcel.dest, said[i], now, relay=parcel.route.relay)
             refused += [] if wait is None else [wait]
         else:
             _again(tx, ctx, mid, now)
@@ -203,8 +197,12 @@ def _held(tx: sqlite3.Connection, mid: str, now: int) -> None:
     )
 
 
-def _postponed(tx: sqlite3.Connection, ctx: Context, mid: str, later: Later, now: int, *, relay: bool) -> int | None:
+def _postponed(
+    tx: sqlite3.Connection, ctx: Context, mid: str, dest: str, later: Later, now: int, *, relay: bool
+) -> int | None:
     """What one `later` means. Returns the seconds to wait if the last route refused it."""
+    if later.code == "restored":
+        resync.told_restored(tx, ctx, mid, dest)
     if later.code in _RESEAL_CODES and _would_differ(tx, ctx, mid, now):
         reseal(tx, ctx, mid)
     elif relay and later.code in ("mailbox-full", "no-mailbox-here"):

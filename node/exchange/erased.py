@@ -98,6 +98,7 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
         ).rowcount
         gone += blobs.forget(tx, leg)
         gone += tx.execute("DELETE FROM routing_choice WHERE leg = ?", (leg,)).rowcount
+        gone += tx.execute("DELETE FROM given_back WHERE leg = ?", (leg,)).rowcount
         gone += tx.execute("DELETE FROM aside WHERE jti IN (SELECT jti FROM event WHERE leg = ?)", (leg,)).rowcount
         _forget_key(tx, ctx, leg)
     if gone:

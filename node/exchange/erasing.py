@@ -397,6 +397,39 @@ def answered(
     return (_own_count(tx, leg), (body.leg,)) if leg else (0, ())
 
 
+def say_again(tx: sqlite3.Connection, ctx: Context, peer: str) -> None:
+    """To a peer that was restored: what we asked and it has not answered, what it asked and we have.
+
+    As new letters: it may hold the old ones, and then nothing changes.
+    """
+    rows = tx.execute(
+        "SELECT jti, leg, reason, upto, by_code FROM erasure_request JOIN letter USING (jti, leg) WHERE peer = ?"
+        " AND own = 1 AND answer IS NULL AND k = 'processed' ORDER BY at, jti",
+        (peer,),
+    ).fetchall()
+    for jti, leg, reason, upto, by in rows:
+        tx.execute("DELETE FROM erasure_request WHERE jti = ?", (jti,))
+        if (row := leg_row(tx, leg)) is not None:
+            request(tx, ctx, row, reason=reason, by=by, upto=upto)
+    answered_rows = tx.execute(
+        "SELECT jti, leg, answer, answer_reason, answered_at, opened_by, opened_at FROM erasure_request WHERE peer = ?"
+        " AND own = 0 AND answer IS NOT NULL ORDER BY at, jti",
+        (peer,),
+    ).fetchall()
+    for jti, leg, said, reason, at, by, when in answered_rows:
+        body: ErasedBody | EraseRefusedBody
+        if said == "erased":
+            body = ErasedBody(
+                net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, of=jti, at=at,
+                opened_by=by or UNSET, opened_at=UNSET if when is None else when,
+            )  # fmt: skip
+        else:
+            body = EraseRefusedBody(
+                net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), leg=leg, of=jti, reason=reason
+            )
+        post(tx, ctx, body, leg=leg, urgent=False)
+
+
 # -- a person decides
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange import aside, parts
+from node.exchange import aside, parts, resync
 from node.exchange.erased import is_erased
-from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
-from node.exchange.messages import HANDLERS, Message
+from node.exchange.log import OFFERED, Entry, LegRow, describe_leg, insert_event, insert_leg, leg_row, refold
+from node.exchange.message import Message
+from node.exchange.messages import HANDLERS
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from node.exchange.quota import Day
 from protocol.attachments import check_files
@@ -36,6 +37,7 @@ from protocol.members import Membership
 from protocol.names import NOTHING_HELD, Channel
 from protocol.receipts import read_receipt, sign_receipt
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
+from protocol.resync import forgot
 from protocol.strict import digest
 from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
@@ -78,7 +80,14 @@ class Acknowledged(NamedTuple):
     raw: str
 
 
-Prepared = Arrived | Turned | Acknowledged
+class Returned(NamedTuple):
+    """A receipt of our own that its addressee sends back: it holds that we acknowledged what we deny (PROTOCOL §3)."""
+
+    receipt: Receipt
+    raw: str
+
+
+Prepared = Arrived | Turned | Acknowledged | Returned
 
 
 class Received(NamedTuple):
@@ -105,7 +114,11 @@ def _prepare(ctx: Context, i: int, item: Item, membership: Membership, now: int,
     try:
         parts = item_parts(item)
         if isinstance(parts, str):
-            receipt = read_receipt(parts, membership, net=ctx.net, me=ctx.me, now=now).receipt
+            receipt = read_receipt(parts, membership, net=ctx.net, me=None, now=now).receipt
+            if receipt.sender == ctx.me:
+                return Returned(receipt, parts)
+            if receipt.to != ctx.me:
+                raise ProtocolError("wrong-recipient", field="to")
             return Acknowledged(receipt, parts)
         return _open(ctx, i, parts.e, parts.s, membership, now, relayed)
     except ProtocolError as problem:
@@ -260,7 +273,9 @@ def _take(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Prepared) -
     if isinstance(item, Turned):
         _turn(tx, ctx, batch, item)
     elif isinstance(item, Acknowledged):
-        batch.legs.update(dict.fromkeys(apply_receipt(tx, ctx, item.receipt, item.raw)))
+        batch.legs.update(dict.fromkeys(_take_receipt(tx, ctx, item)))
+    elif isinstance(item, Returned):
+        resync.take_returned(tx, ctx, item.receipt)
     else:
         _arrive(tx, ctx, batch, item)
 
@@ -295,11 +310,20 @@ def _set_aside(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrive
         batch.later.append(_later(item.i, "internal", mid, aside.AGAIN))
 
 
-def _set_receipt_aside(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Acknowledged, what: str) -> None:
+def _set_receipt_aside(
+    tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Acknowledged | Returned, what: str
+) -> None:
     """What it acknowledges is sent again, and acknowledged again: nothing is lost when there is no room for it."""
     name, sender = digest(item.raw.encode()), item.receipt.sender
     batch.faults.append(aside.Fault(sender, name, what))
     aside.keep(tx, ctx, aside.Kept(name, sender, None, None, None, item.raw), what)
+
+
+def _take_receipt(tx: sqlite3.Connection, ctx: Context, item: Acknowledged) -> list[str]:
+    """What a receipt acknowledges, and whether it knows more of us than we do. The legs it changed."""
+    changed = apply_receipt(tx, ctx, item.receipt, item.raw)
+    resync.check_receipt(tx, ctx, item.receipt)
+    return changed
 
 
 def _turn(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Turned) -> None:
@@ -323,14 +347,22 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
     routing, mid = item.verified.routing, item.verified.mid
     if mid in batch.known:
         return  # twice in one batch: one answer is enough
-    known = tx.execute("SELECT receipt FROM inbox WHERE mid = ?", (mid,)).fetchone()
-    if known is not None:
-        batch.stored_receipts[known[0]] = None
-        return
     now = batch.first
+    known = tx.execute("SELECT receipt, k, st FROM inbox WHERE mid = ?", (mid,)).fetchone()
+    if known is not None:
+        h = _applied_meanwhile(tx, item) if known[1] == "stored" else None
+        if h is None:
+            batch.stored_receipts[known[0]] = None
+        else:
+            applied = _Answer(mid, routing.jti, routing.cm, "processed", known[2], h, None)
+            _acknowledge(batch, routing.sender, applied, item.verified.channel)
+        return
     before = _known_event(tx, batch, routing.sender, routing.jti)
     if before is not None:
         if before.cm == routing.cm:
+            h = _applied_meanwhile(tx, item) if before.k == "stored" else None
+            if h is not None:
+                before = before._replace(k="processed", h=h)
             _acknowledge(batch, routing.sender, before._replace(mid=mid), item.verified.channel)
         else:
             reused = _Answer(mid, routing.jti, routing.cm, "rejected", now, None, "jti-reuse")
@@ -357,6 +389,16 @@ def _arrive(tx: sqlite3.Connection, ctx: Context, batch: _Batch, item: Arrived) 
     _acknowledge(batch, routing.sender, outcome, item.verified.channel)
 
 
+def _applied_meanwhile(tx: sqlite3.Connection, item: Arrived) -> int | None:
+    """Our own event count, if an event that had to wait behind a gap was applied since: a repair closed the gap."""
+    body = item.body
+    leg = leg_row(tx, body.leg) if isinstance(body, EventBody) else None
+    if leg is None or not isinstance(body, EventBody):
+        return None
+    theirs, own = (leg.r_count, leg.s_count) if leg.side == "S" else (leg.s_count, leg.r_count)
+    return own if body.n <= theirs else None
+
+
 def _known_event(tx: sqlite3.Connection, batch: _Batch, sender: str, jti: str) -> _Answer | None:
     said = [answer for answer in batch.acks.get(sender, ()) if answer.jti == jti and answer.prob != "jti-reuse"]
     if said:  # what this batch has come to say of it, a gap closed meanwhile included
@@ -379,7 +421,10 @@ def _apply(
 ) -> _Answer:
     routing, mid = item.verified.routing, item.verified.mid
     if not isinstance(body, EventBody):
-        done = HANDLERS[type(body)](tx, ctx, Message(routing.sender, body, opened.body, opened.salt, now))
+        message = Message(
+            routing.sender, body, opened.body, opened.salt, now, routing.iat, _overtaken(tx, batch, item.verified)
+        )
+        done = HANDLERS[type(body)](tx, ctx, message)
         batch.legs.update(dict.fromkeys(done.legs))
         return _Answer(mid, routing.jti, routing.cm, "processed", now, done.h, None)
     held = leg_row(tx, body.leg)
@@ -391,11 +436,14 @@ def _apply(
         batch.legs[begun.leg] = None
         parts.named(tx, ctx, begun, body)
         return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
-    leg, writer = _place(tx, held, routing.sender, body, now)
-    _refuse_other_content(tx, leg, writer, body, routing.cm)
+    leg, writer = _place(tx, ctx, held, routing.sender, body, now)
+    if _refuse_other_content(tx, leg, writer, body, routing.cm, now):
+        own = leg.r_count if writer == "S" else leg.s_count
+        return _Answer(mid, routing.jti, routing.cm, "processed", now, own, None)  # a repair brought it before
+    _refuse_forgetful(tx, leg, body, now)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
     if body.ev == "offer" and leg.side == "R":
-        _describe_offer(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
+        describe_leg(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
     parts.named(tx, ctx, leg, body)
     folded = refold(tx, leg.leg, now)
     batch.legs[leg.leg] = None
@@ -408,12 +456,22 @@ def _apply(
     return _Answer(mid, routing.jti, routing.cm, "processed", now, h, None)
 
 
-def _place(tx: sqlite3.Connection, leg: LegRow | None, sender: str, body: EventBody, now: int) -> tuple[LegRow, str]:
+def _overtaken(tx: sqlite3.Connection, batch: _Batch, verified: Verified) -> bool:
+    """Newer words of this sender are held already, so that this one's counts are of yesterday."""
+    sender = verified.routing.sender
+    row = tx.execute("SELECT hw_epoch, hw_seq FROM peer WHERE node = ?", (sender,)).fetchone()
+    return verified.channel < max(Channel(*(row or NOTHING_HELD)), batch.channels.get(sender, NOTHING_HELD))
+
+
+def _place(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow | None, sender: str, body: EventBody, now: int
+) -> tuple[LegRow, str]:
     """The leg an event belongs to and which log of it; a leg begins with whatever of S arrives first."""
     if leg is None:
         if body.ev in RECEIVER_KINDS:
             # We never offered this leg, or we lost it: a restored store must not end its peer's events.
             raise_alarm(tx, now, "restored", sender, body.leg, body.n)
+            resync.begin(tx, ctx, sender)
             raise ProtocolError("restored", after=3600)
         empty = LegRow(
             body.leg,
@@ -465,24 +523,31 @@ def _as_kept(tx: sqlite3.Connection, begun: LegRow) -> LegRow:
     return begun._replace(desk_from=None) if begun.desk_from and is_erased(tx, begun.leg, begun.peer) else begun
 
 
-def _describe_offer(tx: sqlite3.Connection, begun: LegRow) -> None:
-    """The columns lists are sorted by, of a leg whose offer was overtaken by a later event."""
-    tx.execute(
-        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?,"
-        " parent = ?, linked_from = ? WHERE leg = ?",
-        (begun.referral, begun.urgency, begun.stored_at, begun.ack_by, begun.respond_by, begun.desk_from, begun.parent,
-         begun.linked_from, begun.leg),
-    )  # fmt: skip
+def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str, now: int) -> bool:
+    """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6).
 
-
-def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str) -> None:
-    """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6)."""
-    for kind, held_cm, voids in tx.execute(
-        "SELECT kind, cm, voids FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg.leg, writer, body.n)
-    ):
+    True when this very event is held already.
+    """
+    for kind, held_cm, voids, jti in tx.execute(
+        "SELECT kind, cm, voids, jti FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg.leg, writer, body.n)
+    ).fetchall():
+        if jti == body.jti and held_cm == cm:
+            return True
         if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
             continue
+        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
         raise ProtocolError("restored", field="n", after=3600)
+    return False
+
+
+def _refuse_forgetful(tx: sqlite3.Connection, leg: LegRow, body: EventBody, now: int) -> None:
+    """An event that denies what its writer signed before: it was restored in between (PROTOCOL §3)."""
+    acknowledged = tx.execute(
+        "SELECT n, h FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL", (leg.leg, leg.side)
+    ).fetchall()
+    if body.ev != "void" and forgot(body.n, body.seen, acknowledged):
+        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
+        raise ProtocolError("restored", field="seen", after=3600)
 
 
 def _store_event(

@@ -81,6 +81,16 @@ def insert_leg(tx: sqlite3.Connection, row: LegRow) -> None:
     tx.execute("INSERT INTO leg VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
 
 
+def describe_leg(tx: sqlite3.Connection, begun: LegRow) -> None:
+    """The columns lists are sorted by, of a leg whose offer came after a later event."""
+    tx.execute(
+        "UPDATE leg SET referral = ?, urgency = ?, stored_at = ?, ack_by = ?, respond_by = ?, desk_from = ?,"
+        " parent = ?, linked_from = ? WHERE leg = ?",
+        (begun.referral, begun.urgency, begun.stored_at, begun.ack_by, begun.respond_by, begun.desk_from, begun.parent,
+         begun.linked_from, begun.leg),
+    )  # fmt: skip
+
+
 def insert_event(tx: sqlite3.Connection, entry: Entry) -> None:
     """Appends to a log; the caller folds afterwards."""
     tx.execute(

@@ -7,12 +7,13 @@ here: a known mid or event is answered before.
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from node.context import Context
-from node.exchange import erasing, parts
+from node.exchange import erasing, parts, resync
+from node.exchange.message import Effect, Message
 from schemas.bodies import (
     Body,
     EraseBody,
@@ -20,27 +21,12 @@ from schemas.bodies import (
     EraseRefusedBody,
     GotBody,
     HeadBody,
+    HelloBody,
     MissingBody,
     PartBody,
+    ResyncAnswerBody,
+    ResyncBody,
 )
-
-
-class Message(NamedTuple):
-    """What arrived: the member that signed it, the body decoded, and the bytes the commitment is about."""
-
-    sender: str
-    body: Any
-    raw: bytes
-    salt: bytes
-    now: int
-
-
-class Effect(NamedTuple):
-    """What it did. `h`: our own event count on the leg it is about (None: about no leg); `legs` that changed."""
-
-    h: int | None = None
-    legs: tuple[str, ...] = ()
-
 
 Handler = Callable[[sqlite3.Connection, Context, Message], Effect]
 
@@ -75,5 +61,8 @@ HANDLERS: Final[Mapping[type[Body], Handler]] = {
     PartBody: lambda tx, ctx, message: Effect(*parts.take_part(tx, ctx, message.sender, message.body)),
     MissingBody: lambda tx, ctx, message: Effect(*parts.ask_again(tx, ctx, message.sender, message.body)),
     GotBody: lambda tx, ctx, message: Effect(*parts.confirmed(tx, ctx, message.sender, message.body)),
+    HelloBody: resync.take_hello,
+    ResyncBody: resync.take_resync,
+    ResyncAnswerBody: resync.take_answer,
 }
 """Every kind of body but `event`; a test compares it with `schemas.bodies.Body`."""

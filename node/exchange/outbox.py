@@ -305,6 +305,16 @@ def raise_alarm(tx: sqlite3.Connection, now: int, code: str, node: str | None, l
     )
 
 
+# -- receipts of ours that travel, and theirs that go back
+
+
+def queue_receipt(tx: sqlite3.Connection, number: int, dest: str, now: int) -> None:
+    """A receipt nobody carried yet: it leaves by the sender's own routes."""
+    tx.execute(
+        "INSERT INTO receipt_out (receipt, dest, next_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (number, dest, now)
+    )
+
+
 # -- sealing again
 
 
@@ -328,20 +338,36 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
         tx.execute("DELETE FROM outgoing WHERE mid = ?", (mid,))
         return None
     held = leg_row(tx, leg)
+    return None if held is None else _seal_again(tx, ctx, held, writer, n, jti)
+
+
+def seal_event(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, jti: str) -> None:
+    """Sends an event of ours once more, unless it is on its way: the peer lost what it had acknowledged."""
+    if tx.execute("SELECT 1 FROM outgoing WHERE jti = ? AND s IS NOT NULL", (jti,)).fetchone():
+        return
+    row = tx.execute("SELECT n FROM event WHERE leg = ? AND writer = ? AND jti = ?", (leg.leg, writer, jti)).fetchone()
+    if _sealable(ctx, leg.peer):
+        _seal_again(tx, ctx, leg, writer, int(row[0]), jti)
+    else:
+        _seal_later(tx, ctx, leg, writer, int(row[0]), jti)
+
+
+def _seal_again(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, n: int, jti: str) -> str | None:
     stored = tx.execute(
-        "SELECT sealed FROM event WHERE leg = ? AND writer = ? AND n = ? AND jti = ?", (leg, writer, n, jti)
+        "SELECT sealed FROM event WHERE leg = ? AND writer = ? AND n = ? AND jti = ?", (leg.leg, writer, n, jti)
     ).fetchone()
-    if held is None or stored is None or stored[0] is None:
+    if stored is None or stored[0] is None:
         return None
-    plain = ctx.case_keys.open(ctx.case_keys.obtain(tx, held.case_id), f"{leg}|{writer}|{n}|{jti}", stored[0])
+    plain = ctx.case_keys.open(ctx.case_keys.obtain(tx, leg.case_id), f"{leg.leg}|{writer}|{n}|{jti}", stored[0])
     salt, raw = plain[:32], plain[32:]
     body = msgspec.json.decode(raw, type=EventBody)
-    e, new_mid = send_body(tx, ctx, dest, body, salt, raw, place=(leg, writer, n), urgent=bool(urgent))
+    urgent = leg.urgency in URGENT
+    e, mid = send_body(tx, ctx, leg.peer, body, salt, raw, place=(leg.leg, writer, n), urgent=urgent)
     tx.execute(
         "UPDATE event SET e = ?, mid = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?",
-        (e, new_mid, leg, writer, n, jti),
+        (e, mid, leg.leg, writer, n, jti),
     )
-    return new_mid
+    return mid
 
 
 _AGAIN: Final = (

@@ -146,6 +146,12 @@ def confirmed(tx: sqlite3.Connection, ctx: Context, sender: str, body: GotBody) 
 # -- in
 
 
+def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
+    """The log of a leg changed: its files are those its events name; what is whole by that is said."""
+    for blob in blobs.settle(tx, ctx, leg):
+        _finish(tx, ctx, blob)
+
+
 def named(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody) -> None:
     """An event of the peer was written down: its files are *in arrivo* from now on; a void takes them away."""
     if body.ev == "void":
@@ -157,8 +163,7 @@ def named(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody) ->
         if blob is not None and blob.state == "failed":
             tx.execute("UPDATE blob SET tries = 0 WHERE id = ?", (blob.id,))
             blobs.moved(tx, blob, "arriving", ctx.clock.now())
-    for blob in blobs.settle(tx, ctx, leg.leg):
-        _finish(tx, ctx, blob)
+    settle(tx, ctx, leg.leg)
 
 
 def take_part(tx: sqlite3.Connection, ctx: Context, sender: str, body: PartBody) -> Done:

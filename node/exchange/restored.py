@@ -4,18 +4,18 @@ What was written after the copy is forgotten here and known there. Until a peer 
 nothing but `lapse` is written on the legs we had with it; new legs may be offered; a router opens no child for a
 parent accepted before. A peer has told us when its `resync` answer was applied, or when a person telephoned: both end
 in `answered`. The new channel epoch is above every earlier one, so nobody takes our new numbers for old ones.
+Finding out, asking and repairing is node.exchange.resync.
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Final
-
-import msgspec
 
 from node.context import set_setting, setting
 from node.exchange.log import LegRow
 from node.runtime.migrations import script
 from protocol.errors import ProtocolError
+from protocol.resync import new_epoch
 
 MIGRATIONS: Final = (
     script(
@@ -23,12 +23,17 @@ MIGRATIONS: Final = (
         """
 -- What was done about a restored store, and by whom: 'restored', 'answered' (by the peer), 'confirmed' (by a person).
 CREATE TABLE restore_log (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, what TEXT NOT NULL, node TEXT, operator TEXT);
+
+-- Peers that have to tell us what we forgot: legs created up to `begun` stand still until `answered`.
+-- nonce: of the question whose answer is taken in, '' while none is out; said: when it was asked last.
+CREATE TABLE resync (peer TEXT PRIMARY KEY, nonce TEXT NOT NULL DEFAULT '', begun INTEGER NOT NULL,
+  said INTEGER NOT NULL DEFAULT 0, answered INTEGER) WITHOUT ROWID;
 """,
     ),
 )
 EPOCH: Final = "epoch"
 RESTORED_AT: Final = "restored_at"
-RESYNC_OPEN: Final = "resync_open"
+ALARM: Final = "restored-here"
 _ALLOWED: Final = frozenset({"lapse"})
 
 
@@ -42,27 +47,40 @@ def mark(tx: sqlite3.Connection, now: int, *, above: int = 0) -> tuple[str, ...]
     known from elsewhere (the store that is replaced).
     """
     peers = tuple(peer for (peer,) in tx.execute("SELECT DISTINCT peer FROM leg WHERE side != 'L' ORDER BY peer"))
-    _begin_epoch(tx, max(int(setting(tx, EPOCH, "1")), above, now - 1) + 1)
+    _begin_epoch(tx, max(held_epoch(tx), above, now - 1) + 1)
     tx.execute("UPDATE peer SET k = 0, next_at = 0, failing_since = NULL")  # how fast it was to go, long ago
     set_setting(tx, RESTORED_AT, str(now))
-    _set_open(tx, peers)
+    tx.execute("DELETE FROM resync")
+    for peer in peers:
+        open_with(tx, peer, now)
     _log(tx, now, "restored")
     return peers
 
 
+def open_with(tx: sqlite3.Connection, peer: str, now: int) -> None:
+    """From now on what there was with this peer stands still, until it has told us."""
+    tx.execute(
+        "INSERT INTO resync (peer, begun) VALUES (?, ?) ON CONFLICT (peer) DO UPDATE"
+        " SET nonce = '', begun = excluded.begun, said = 0, answered = NULL",
+        (peer, now),
+    )
+
+
 def began(tx: sqlite3.Connection) -> int:
     """At every start: another epoch while a peer has not answered. Returns the epoch in force."""
-    held = int(setting(tx, EPOCH, "1"))
-    if not open_peers(tx):
-        return held
-    _begin_epoch(tx, held + 1)
-    return held + 1
+    if open_peers(tx):
+        _begin_epoch(tx, held_epoch(tx) + 1)
+    return held_epoch(tx)
 
 
-def raise_epoch(tx: sqlite3.Connection, named: int) -> None:
-    """A peer named an epoch of ours that we do not know: ours goes above it."""
-    if named >= int(setting(tx, EPOCH, "1")):
-        _begin_epoch(tx, named + 1)
+def raise_epoch(tx: sqlite3.Connection, named: Iterable[int], now: int) -> None:
+    """We forgot something: a new epoch, above ours and above those a peer names."""
+    _begin_epoch(tx, new_epoch(held_epoch(tx), named, now))
+
+
+def held_epoch(db: sqlite3.Connection) -> int:
+    """The epoch in force."""
+    return int(setting(db, EPOCH, "1"))
 
 
 def _begin_epoch(tx: sqlite3.Connection, epoch: int) -> None:
@@ -81,16 +99,15 @@ def restored_at(db: sqlite3.Connection) -> int | None:
 
 def open_peers(db: sqlite3.Connection) -> tuple[str, ...]:
     """Peers we had legs with that have not told us yet what we forgot."""
-    held = setting(db, RESYNC_OPEN, "")
-    return tuple(msgspec.json.decode(held, type=list[str])) if held else ()
+    return tuple(peer for (peer,) in db.execute("SELECT peer FROM resync WHERE answered IS NULL ORDER BY peer"))
 
 
 def may_write(db: sqlite3.Connection, leg: LegRow, kind: str) -> bool:
     """False for anything but `lapse` on a leg from before the restore with a peer that has not answered."""
     if leg.side == "L" or kind in _ALLOWED:
         return True
-    waiting = open_peers(db)
-    return leg.peer not in waiting or leg.created > (restored_at(db) or 0)
+    row = db.execute("SELECT begun FROM resync WHERE peer = ? AND answered IS NULL", (leg.peer,)).fetchone()
+    return row is None or leg.created > int(row[0])
 
 
 def check_may_write(db: sqlite3.Connection, leg: LegRow, kind: str) -> None:
@@ -104,7 +121,8 @@ def may_open_child(db: sqlite3.Connection, parent: LegRow) -> bool:
 
     What protocol.forwarding.check_open is told.
     """
-    return not open_peers(db) or parent.created > (restored_at(db) or 0)
+    (newest,) = db.execute("SELECT MAX(begun) FROM resync WHERE answered IS NULL").fetchone()
+    return newest is None or parent.created > int(newest)
 
 
 # -- being told
@@ -112,15 +130,11 @@ def may_open_child(db: sqlite3.Connection, parent: LegRow) -> bool:
 
 def answered(tx: sqlite3.Connection, node: str, now: int, *, operator: str | None = None) -> None:
     """That peer has told us: by its `resync` answer, or (`operator`) a person telephoned. Raises unknown-recipient."""
-    waiting = open_peers(tx)
-    if node not in waiting:
+    done = tx.execute("UPDATE resync SET answered = ? WHERE peer = ? AND answered IS NULL", (now, node)).rowcount
+    if not done:
         raise ProtocolError("unknown-recipient", field="node", got=node)
-    _set_open(tx, [peer for peer in waiting if peer != node])
+    tx.execute("UPDATE alarm SET cleared = ? WHERE code = ? AND node = ? AND cleared IS NULL", (now, ALARM, node))
     _log(tx, now, "confirmed" if operator else "answered", node, operator)
-
-
-def _set_open(tx: sqlite3.Connection, peers: Collection[str]) -> None:
-    set_setting(tx, RESYNC_OPEN, msgspec.json.encode(list(peers)).decode() if peers else "")
 
 
 def _log(tx: sqlite3.Connection, now: int, what: str, node: str | None = None, operator: str | None = None) -> None:

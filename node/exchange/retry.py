@@ -9,7 +9,7 @@ from typing import Final
 from node.answers import Aside, Tried
 from node.context import Context
 from node.exchange import aside, inbox
-from node.exchange.delivery import queue_receipt
+from node.exchange.outbox import queue_receipt
 from protocol.envelope import unsigned_code
 from protocol.errors import ProtocolError
 from schemas.wire import Item
@@ -63,7 +63,7 @@ def _once(
 ) -> list[str]:
     """The legs it changed. Raises what made it fail again."""
     prepared = inbox.prepare(ctx, [item], membership=ctx.membership, now=at, relayed=True)
-    fault = next((one.fault for one in prepared if not isinstance(one, inbox.Acknowledged) and one.fault), None)
+    fault = next((one.fault for one in prepared if isinstance(one, inbox.Arrived | inbox.Turned) and one.fault), None)
     if fault is not None:
         raise _StillError(fault)
     said = [

@@ -93,8 +93,10 @@ def _prepare(
     try:
         parts = item_parts(item)
         if isinstance(parts, str):
-            receipt = read_receipt(parts, membership, net=net, me=owner, now=now).receipt
-            if receipt.sender != caller:
+            receipt = read_receipt(parts, membership, net=net, me=None, now=now).receipt
+            if owner not in (receipt.sender, receipt.to):
+                raise ProtocolError("wrong-recipient", field="to")
+            if caller not in (receipt.sender, receipt.to):  # its signer, or whom it was for and who gives it back
                 raise ProtocolError("forbidden", field="from")
             return ToKeep(i, None, None, None, parts, now + RECEIPT_KEPT)
         verified = verify_relay(parts.e, parts.s, membership, net=net, now=now)

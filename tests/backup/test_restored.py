@@ -147,7 +147,7 @@ def test_people_are_told_and_a_person_who_telephoned_reopens(desks):
     bring_back(desks)
     status = run(desks, "status").stdout
     assert "TORNATO DA UNA COPIA" in status and "Enti ancora da sentire: b." in status
-    assert "telefonare all'ufficio e sentire che cosa è cambiato. b" in " ".join(status.split())
+    assert "si chiede all'ufficio che cosa è cambiato" in " ".join(status.split())
     checks = json.loads(run(desks, "doctor", "--json", ok=False).stdout)
     assert {"warn"} == {one["grade"] for one in checks if one["name"] == "ripristino"}
     assert "role-forbidden" in run(desks, "restore", "--confirm-peer", "b", "--as", OPERATOR, ok=False).stderr
@@ -264,7 +264,7 @@ def test_every_start_with_a_peer_to_hear_from_begins_an_epoch(desks):
     assert [asyncio.run(start()), asyncio.run(start())] == [made.epoch + 1, made.epoch + 2]
     desks.run("a", lambda tx, _: restored.answered(tx, "b", NOW))
     assert asyncio.run(start()) == made.epoch + 2
-    desks.run("a", lambda tx, _: restored.raise_epoch(tx, made.epoch + 10))
+    desks.run("a", lambda tx, _: restored.raise_epoch(tx, [made.epoch + 10], NOW))
     assert asyncio.run(start()) == made.epoch + 11
 
 

@@ -5,6 +5,7 @@ import msgspec
 from node.cases import desk, operators, views
 from node.context import Context
 from node.engine import MIGRATIONS, Exchange, store_path
+from node.exchange import restored
 from node.mailbox import box
 from node.runtime.dice import SeededDice
 from node.runtime.keystore import MemoryKeystore
@@ -37,6 +38,8 @@ class Desk:
         keys.add_sealing(seed(name), sealer(name).kid, T0)
         dice = SeededDice(session) if session else dice
         self.ctx = Context(me=name, net=net, suite=S1, clock=clock, dice=dice, keystore=keys)
+        self.migrations = migrations
+        self.lives = 0
         self.store = Store.open(store_path(path / name), migrations)
         self.exchange = Exchange(self.ctx)
         self.run(lambda tx: operators.add(tx, "OP", "RL-OPSPORT", None, T0))
@@ -44,6 +47,31 @@ class Desk:
 
     def run(self, command):
         return self.store.run(command)
+
+    def backup(self):
+        """The whole store as it is now."""
+        self.store.checkpoint()
+        return self.store.path.read_bytes()
+
+    def restore(self, copy):
+        """An old copy in place of the store, as a person might do it: nobody is told, chance goes on."""
+        path = self.store.path
+        self.store.close()
+        for leftover in path.parent.glob(path.name + "-*"):
+            leftover.unlink()
+        path.write_bytes(copy)
+        self.lives += 1
+        self.ctx.dice = SeededDice(sum(self.name.encode()) + 1000 * self.lives)
+        self.store = Store.open(path, self.migrations)
+
+    def announce(self):
+        """What `restore` does with the copy it puts back, and the start after it."""
+        self.run(lambda tx: restored.mark(tx, self.ctx.clock.now()))
+        self.begin()
+
+    def begin(self):
+        """What a process does at its start."""
+        self.run(self.exchange.begin)
 
     def one(self, sql, *args):
         row = self.store.read(lambda db: db.execute(sql, args).fetchone())
@@ -106,6 +134,15 @@ class Ambito:
             self.network.change(name, **changes)
         self.membership = self.network.step(self.membership, now=self.clock.at)
         self.adopt()
+
+    def settle(self, hours=48):
+        """Carries and ticks as the hours pass, until nothing moves any more."""
+        for _ in range(hours):
+            self.carry()
+            self.clock.at += 3600
+            for each in self.desks.values():
+                each.run(each.exchange.tick)
+        return self.carry()
 
     def carry(self, rounds=20):
         moved = 0

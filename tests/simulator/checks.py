@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from node.cases import views
-from node.exchange import blobs, ends
+from node.exchange import blobs, ends, restored
 from node.exchange.log import LegRow, leg_row, logs
 from node.map import follow
 from node.map.fold import View
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.simulator.world import World
 
 _FILES_WAITING: Final = "SELECT leg, peer, state FROM blob WHERE state IN ('sending', 'arriving')"
+_OF_RESTORE: Final = ("restored", "peer-restored", "we-were-restored", "resync-unproven", "given-back")
 _EVENTS: Final = "SELECT leg, writer, n, jti, kind, cm, k, mid FROM event"
 
 
@@ -32,10 +33,11 @@ def safety(world: "World") -> dict[str, "Held"]:
     """What has to hold at every moment, with things still on their way."""
     stores = {node.name: Held(node) for node in world.nodes}
     for held in stores.values():
-        acknowledged_is_held(world, held)
-        told_is_held(world, held)
+        if held.name not in world.history.restored:  # what it forgot is looked at when it had time to get it back
+            acknowledged_is_held(world, held)
+            told_is_held(world, held)
+            delivered_has_receipts(world, held)
         once_only(held)
-        delivered_has_receipts(world, held)
         nothing_alarming(world, held)
         late_is_shown(held)
         whole_is_what_was_sent(world, held)
@@ -48,6 +50,8 @@ def everything(world: "World") -> None:
     """All of them, once nothing is on its way any more."""
     stores = safety(world)
     for held in stores.values():
+        if held.name in world.history.restored:
+            restored_has_it_back(world, stores, held)
         finals_hold(world, held)
         files_arrived(world, held, stores)
     both_ends_agree(world, stores)
@@ -89,7 +93,13 @@ def acknowledged_is_held(world: "World", held: Held) -> None:
             raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
         sent = world.history.sent.get(acked.mid)
         letter = sent is not None and _is_letter(world, sent)
-        if acked.k == "processed" and sent is not None and sent.event and not letter and row[2] not in held.by_jti:
+        if (
+            acked.k == "processed"
+            and sent is not None
+            and sent.leg is not None
+            and not letter
+            and row[2] not in held.by_jti
+        ):
             raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
 
 
@@ -123,6 +133,33 @@ def erased_is_gone(world: "World", held: Held, stores: dict[str, Held]) -> None:
     ).fetchall():
         if stores[peer].db.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is None:
             raise Violation("I17-said-not-done", f"{peer} {leg} for {held.name}")
+
+
+def restored_has_it_back(world: "World", stores: dict[str, Held], held: Held) -> None:
+    """I16: what it signed for, and what its people wrote and anybody else got, is here again, or given back to them.
+
+    Gone for good is only what nobody else had: written after the copy and never delivered, or lost at both ends.
+    """
+    made, back = world.history.restored[held.name]
+    given = {row[0] for row in held.db.execute("SELECT jti FROM given_back")}
+    here = {*held.by_jti, *given}
+    erased = {row[0] for row in held.db.execute("SELECT leg FROM erased")}
+    for acked in world.history.acked.values():
+        sent = world.history.sent.get(acked.mid)
+        if acked.signer != held.name or acked.k != "processed" or sent is None or sent.leg is None:
+            continue
+        if sent.leg in erased:
+            continue
+        if sent.jti not in here and acked.to not in world.history.restored and not excused(world, held.name, acked.to):
+            raise Violation("I16-acknowledged-lost", f"{held.name} {acked.mid} {sent.leg}")
+    for told in world.history.told:
+        if told.node != held.name or told.jti in here:
+            continue
+        others = [
+            name for name, other in stores.items() if told.jti in other.by_jti and not excused(world, held.name, name)
+        ]
+        if others or not made <= told.at <= back:
+            raise Violation("I16-told-lost", f"{told} is held by {others}")
 
 
 def told_is_held(world: "World", held: Held) -> None:
@@ -170,7 +207,9 @@ def delivered_has_receipts(world: "World", held: Held) -> None:
 def nothing_alarming(world: "World", held: Held) -> None:
     """Nobody restored anything here and nobody reused a number: such alarms would be false."""
     for code, leg in held.db.execute("SELECT code, leg FROM alarm"):
-        if code == "restored" or (code == "rejected" and not world.plan.has("defect")):
+        if (code in _OF_RESTORE and not world.plan.has("restore")) or (
+            code == "rejected" and not world.plan.has("defect")
+        ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
 
 
@@ -288,6 +327,8 @@ def queue_is_total(world: "World", stores: dict[str, Held]) -> None:
             there = other.by_jti.get(jti, [])
             if mine and not there and not _never_arrives(world, held, row, n, writer, jti):
                 raise Violation("queue-lost", f"{held.name} → {row.peer} {leg} {writer}{n} {kind}")
+            if excused(world, held.name, row.peer):
+                continue
             if not mine and not [e for e in there if (e[0], e[1], e[2], e[5]) == (leg, writer, n, cm)]:
                 raise Violation("queue-unexpected", f"{held.name} holds {leg} {writer}{n} {kind} of {row.peer}")
 
@@ -315,6 +356,9 @@ def on_the_way(world: "World") -> list[str]:
         for leg, peer, state in node.store.read(lambda db: db.execute(_FILES_WAITING).fetchall()):
             if not excused(world, node.name, peer) and not world.plan.has("defect"):
                 found.append(f"{node.name} {peer} {leg}: a file is {state}")
+        for peer in node.store.read(restored.open_peers):
+            if not excused(world, node.name, peer):
+                found.append(f"{node.name} waits for {peer} after a restore")
     return found
 
 

@@ -15,15 +15,16 @@ class Told(NamedTuple):
     n: int
     kind: str
     jti: str
+    at: int
 
 
 class Sent(NamedTuple):
-    """A sealing that left its sender."""
+    """A sealing that left its sender; `leg` is None for what is no event."""
 
     sender: str
     dest: str
     jti: str
-    event: bool = True
+    leg: str | None
 
 
 class Acked(NamedTuple):
@@ -47,6 +48,7 @@ class History:
         self.suspended_at: dict[str, int] = {}
         self.held_of_suspended: list[tuple[str, str, int]] = []
         self.attached: dict[str, bytes] = {}  # hash → the bytes a person attached
+        self.restored: dict[str, tuple[int, int]] = {}  # node → when the copy was made, when it was put back
         self.refused_attempts = 0
         self.wrong_clock_refusals = 0
         self.now = lambda: 0

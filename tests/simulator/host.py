@@ -3,6 +3,7 @@
 A kill copies the database and its WAL as they lie while open, abandons them, and opens the copy through `Store.open`.
 """
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -91,6 +92,21 @@ class Host:
                 shutil.copyfile(source, new.with_name(new.name + suffix))
         self.store.close()
         shutil.rmtree(old.parent)
+
+    def copy(self) -> Path:
+        """A backup of the store as it is now."""
+        there = self.home / f"{self.name}.copy.{self.kernel.now}"
+        with contextlib.closing(sqlite3.connect(there)) as target:
+            self.store._conn.backup(target)
+        return there
+
+    def fall_back(self, copy: Path, away: int) -> None:
+        """Dies, and comes back with an old copy in place of its store."""
+        self.crash(away)
+        path = self._path()
+        for leftover in path.parent.glob(path.name + "*"):
+            leftover.unlink()
+        shutil.copyfile(copy, path)
 
     def restart(self) -> None:
         if self.up:

@@ -271,7 +271,7 @@ class People:
         )
         if rows is None:
             raise Violation("I3-told-before-commit", f"{node.name} {written.leg} {written.n}")
-        node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2]))
+        node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2], node.kernel.now))
 
 
 # The state may move between choosing and committing; the clock may be wrong; the peer may have been suspended.
@@ -286,6 +286,7 @@ _FAIR_REFUSALS: Final = frozenset(
         "to-self",
         "incapable-recipient",
         "erased",
+        "resync-open",
     }
 )
 _KEEP: Final = RetentionConfig(keep=1)

@@ -33,6 +33,7 @@ FAULTS: Final[tuple[str, ...]] = (
     "defect",  # a reader that refuses some events for ever
     "mimic",  # a member that uses other members' event ids
     "erasure",  # people erase, recall and answer such requests, at any moment
+    "restore",  # a store is put back from an old copy, announced or not
 )
 
 

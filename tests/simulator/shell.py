@@ -13,7 +13,7 @@ from node.cases.desk import folded
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE
 from node.engine import Exchange
-from node.exchange import delivery, ends
+from node.exchange import ends, erasing, outbox, restored
 from node.exchange.delivery import Parcel
 from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
@@ -85,6 +85,8 @@ class Node(Host):
         self.read_files: set[tuple[object, ...]] = set()  # what a check has read and found sound
         self.ctx: Context
         self.exchange: Exchange
+        self.erased_list: dict[str, int] = {}  # beside the store, so that an old copy does not bring back what is in it
+        self.announced = False  # the person who put an old copy back said so
         super().__init__(
             name, kernel, network, home, (*ENGINE, *trust.MIGRATIONS, *map_migrations(), *follow.MIGRATIONS)
         )
@@ -121,12 +123,23 @@ class Node(Host):
         self.every(TICK_EVERY, self.tick)
         self.soon(self.poll_all)
         self.soon(self.refresh)
-        self.wake(0)
+        if self.erased_list:
+            back = dict(self.erased_list)
+            self.now_(lambda tx: erasing.reapply(tx, self.ctx, list(back), back))
+        if self.announced:
+            self.announced = False
+            self.submit(lambda tx: restored.mark(tx, self.clock.now()), lambda outcome: self.sound(outcome))
+        self.submit(lambda tx: self.exchange.begin(tx), lambda outcome: self.sound(outcome))
+        self.wake(COALESCE)
 
     def crash(self, away: int) -> None:
         if self.up:
             self.reader.close()
         super().crash(away)
+
+    def fall_back(self, copy: Path, away: int) -> None:
+        self.erased_list |= dict(self.store.read(lambda db: db.execute("SELECT leg, at FROM erased").fetchall()))
+        super().fall_back(copy, away)
 
     def close(self) -> None:
         if self.up:
@@ -188,12 +201,10 @@ class Node(Host):
     def send(self, parcel: Parcel) -> None:
         """One POST. Nothing is sent that another connection cannot see on the disk."""
         for mid in parcel.mids:
-            row = self.reader.execute(
-                "SELECT jti, dest, leg IS NOT NULL FROM outgoing WHERE mid = ?", (mid,)
-            ).fetchone()
+            row = self.reader.execute("SELECT jti, dest, leg FROM outgoing WHERE mid = ?", (mid,)).fetchone()
             if row is None:
                 raise Violation("I3-sent-before-commit", f"{self.name} {mid}")
-            self.history.sent[mid] = Sent(self.name, row[1], row[0], bool(row[2]))
+            self.history.sent[mid] = Sent(self.name, row[1], row[0], row[2])
             self.in_flight[mid] = None
         for number in parcel.receipts:
             self.receipts_in_flight[number] = None
@@ -291,11 +302,15 @@ class Node(Host):
         """Signed words leave this host: from now on they have to be true for ever."""
         for raw in receipts:
             receipt = read_acks(raw)
+            if receipt.sender != self.name:
+                continue  # given back to its signer
             for ack in receipt.acks:
                 self.history.acked[self.name, ack.mid, ack.k] = Acked(self.name, receipt.to, ack.mid, ack.k, ack.st)
 
     def watch(self, legs: list[str]) -> None:
-        """What a screen shows as final must stay as it is (I6)."""
+        """What a screen shows as final must stay as it is (I6), unless the disk itself went back in time."""
+        if self.name in self.history.restored:
+            return
         for leg in legs:
             self._watch(self.reader, leg)
 
@@ -454,4 +469,4 @@ def read_acks(raw: str) -> Receipt:
 def queue_receipts(tx: Any, rest: list[tuple[int, str, str]], now: int) -> None:
     """Receipts that nobody carried yet leave by their senders' own routes (as Courier._carry_the_rest)."""
     for number, sender, _ in rest:
-        delivery.queue_receipt(tx, number, sender, now)
+        outbox.queue_receipt(tx, number, sender, now)

@@ -197,7 +197,8 @@ class World:
         while self.kernel.now < start + LIVENESS:
             self.kernel.run_until(self.kernel.now + CHECK_EVERY)
             checks.safety(self)
-            if not checks.on_the_way(self) and not checks.behind(self):
+            told = not self.history.restored or self.kernel.now >= start + 2 * 24 * HOUR_MS  # by the daily `hello`
+            if told and not checks.on_the_way(self) and not checks.behind(self):
                 return self.kernel.now - start
         raise Violation("I4-never-quiet", "; ".join([*checks.on_the_way(self), *checks.behind(self)][:5]))
 
@@ -377,6 +378,30 @@ class World:
 
     def _erase(self, dice: random.Random) -> None:
         self.people.erase(dice.choice(self.nodes), dice)
+
+    def _fault_restore(self, dice: random.Random) -> None:
+        """Not the relay: what it keeps for others is looked after by the checks of the mailbox."""
+        span = self.plan.span
+        for node in dice.sample(self.nodes[1:], min(dice.choice((1, 1, 2)), len(self.nodes) - 1)):
+            made = dice.randrange(span * 7 // 10)
+            back = made + dice.randint(HOUR_MS // 2, max(HOUR_MS, span * 9 // 10 - made))
+            self.kernel.at(made, partial(self._copy, node, min(back, span * 95 // 100), dice.random() < 0.5))
+
+    def _copy(self, node: Node, back: int, announced: bool) -> None:
+        if not node.up:
+            return
+        copy = node.copy()
+        self.kernel.note(node.name, "is copied")
+        self.kernel.at(back, partial(self._fall_back, node, copy, self.kernel.now, announced))
+
+    def _fall_back(self, node: Node, copy: Path, made: int, announced: bool) -> None:
+        if not node.up:
+            self.kernel.after(HOUR_MS // 4, partial(self._fall_back, node, copy, made, announced))
+            return
+        self.kernel.note(node.name, "is put back", announced)
+        self.history.restored[node.name] = (made, self.kernel.now)
+        node.announced = announced
+        node.fall_back(copy, 60_000)
 
     # -- healing
 

@@ -1,0 +1,224 @@
+"""A store restored from an old copy: found out, and put together again with the peer. Nothing acknowledged is lost."""
+
+import pytest
+
+from node.exchange import restored, resync
+from protocol.errors import ProtocolError
+from tests.exchange.desks import Ambito, states
+
+
+@pytest.fixture
+def ambito(tmp_path):
+    return Ambito(tmp_path, "tavullia", "distretto", "pesaro")
+
+
+def logs_of(desk, leg):
+    return desk.store.read(
+        lambda db: db.execute(
+            "SELECT writer, n, kind, seen, cm FROM event WHERE leg = ? ORDER BY writer, n, kind", (leg,)
+        ).fetchall()
+    )
+
+
+def together(leg, *desks):
+    """Both ends hold the same logs and the same state; nothing is on its way."""
+    assert len({tuple(logs_of(d, leg)) for d in desks}) == 1, [logs_of(d, leg) for d in desks]
+    assert len(set(states(leg, *desks))) == 1
+    assert not any(d.one("SELECT COUNT(*) FROM outgoing WHERE leg = ?", leg) for d in desks)
+    return states(leg, desks[0])[0]
+
+
+def alarms(desk):
+    return {code for (code,) in desk.store.read(lambda db: db.execute("SELECT code FROM alarm").fetchall())}
+
+
+def test_a_receiver_that_forgot_its_answers_gets_them_back(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    b.act(leg, "open")
+    b.act(leg, "accept")
+    ambito.carry()
+    b.restore(copy)
+    assert states(leg, b) == ["offered"]
+    b.begin()
+    ambito.settle()
+    assert together(leg, a, b) == "accepted"
+    assert "restored-here" in alarms(b) and "peer-restored" in alarms(a)
+    b.act(leg, "start")
+    ambito.carry()
+    assert together(leg, a, b) == "in-charge"
+
+
+def test_a_sender_that_forgot_a_referral_gets_it_back_from_its_receiver(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    copy = a.backup()
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    b.act(leg, "open")
+    b.act(leg, "ask", text="chi accompagna?")
+    ambito.carry()
+    a.restore(copy)
+    assert a.one("SELECT COUNT(*) FROM leg") == 0
+    b.begin()
+    ambito.settle()
+    assert together(leg, a, b) == "asked"
+    case = a.case(leg)
+    assert "Inventata" in str(case), "the person's data came back from the other end"
+    a.act(leg, "answer", as_="OP", text="la nipote")
+    ambito.carry()
+    assert together(leg, a, b) == "opened"
+
+
+def test_what_was_written_after_the_restore_takes_the_next_number(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    b.act(leg, "open")
+    b.act(leg, "ask", text="chi accompagna?")
+    ambito.carry()
+    b.restore(copy)
+    b.act(leg, "accept", ref="PUA 2026/1")
+    ambito.settle()
+    assert together(leg, a, b) == "accepted"
+    kinds = [kind for writer, _, kind, *_ in logs_of(a, leg) if writer == "R"]
+    assert kinds == ["open", "ask", "accept"], "the newer content for number one did not replace what was told"
+
+
+def test_what_became_illegal_meanwhile_is_given_back_to_the_person(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    b.act(leg, "decline", reason="DR-COMPTERR")
+    ambito.carry()
+    b.restore(copy)
+    b.act(leg, "accept")
+    ambito.settle()
+    assert together(leg, a, b) == "declined"
+    assert [kind for kind, *_ in b.store.read(lambda db: resync.given_back(db, leg))] == ["accept"]
+    assert "given-back" in alarms(b)
+
+
+def test_old_legs_stand_still_until_the_peer_answered_and_new_ones_leave(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    b.announce()
+    with pytest.raises(ProtocolError) as problem:
+        b.act(leg, "open")
+    assert problem.value.code == "resync-open"
+    ambito.clock.at += 1
+    new = b.refer("tavullia").leg
+    ambito.carry()
+    assert states(new, a, b) == ["offered", "offered"]
+    b.act(leg, "open")
+    ambito.carry()
+    assert together(leg, a, b) == "opened"
+
+
+def test_an_announced_restore_that_lost_nothing_changes_nothing(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    legs = [a.refer("distretto").leg, b.refer("tavullia").leg, a.refer("pesaro").leg]
+    ambito.carry()
+    b.act(legs[0], "accept")
+    ambito.carry()
+    before = [logs_of(a, leg) for leg in legs]
+    b.announce()
+    ambito.settle()
+    assert [logs_of(a, leg) for leg in legs] == before
+    assert together(legs[0], a, b) == "accepted" and together(legs[1], a, b) == "offered"
+    assert not b.store.read(restored.open_peers)
+
+
+def test_a_new_epoch_is_above_what_peers_saw(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    b.act(leg, "open")
+    ambito.carry()
+    b.restore(copy)
+    b.announce()
+    ambito.settle()
+    assert b.ctx.epoch(b.store._conn) >= 2
+    assert a.one("SELECT hw_epoch FROM peer WHERE node = 'distretto'") == b.ctx.epoch(b.store._conn)
+
+
+def test_both_sides_restored_converge_on_what_either_still_holds(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    first = a.refer("distretto").leg
+    ambito.carry()
+    b.act(first, "open")
+    ambito.carry()
+    copy_a = a.backup()
+    b.act(first, "accept")
+    ambito.carry()
+    copy_b = b.backup()
+    b.act(first, "start")
+    second = a.refer("distretto", description="perduto da tutti e due").leg
+    ambito.carry()
+    assert states(second, a, b) == ["offered", "offered"]
+    a.restore(copy_a)
+    b.restore(copy_b)
+    a.begin()
+    b.begin()
+    ambito.settle()
+    assert together(first, a, b) == "accepted", "the newer of the two copies; what both lost is gone"
+    assert a.one("SELECT COUNT(*) FROM leg WHERE leg = ?", second) == 0
+    assert alarms(a) & {"restored-here", "peer-restored"}
+    b.act(first, "start")
+    ambito.carry()
+    assert together(first, a, b) == "in-charge"
+
+
+def test_what_a_restored_peer_acknowledged_and_lost_is_sent_again(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    copy = b.backup()
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    assert a.one("SELECT COUNT(*) FROM outgoing") == 0
+    b.restore(copy)
+    b.begin()
+    a.begin()
+    ambito.settle()
+    assert together(leg, a, b) == "offered"
+    assert b.case(leg)
+
+
+def test_a_liar_cannot_put_words_into_our_log(ambito):
+    a = ambito["tavullia"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    before = logs_of(a, leg)
+    a.run(lambda tx: resync.begin(tx, a.ctx, "distretto"))
+    forge = resync._copies
+
+    def lying(db, ctx, leg):
+        for event in forge(db, ctx, leg):
+            yield event
+            yield resync.CopiedEvent(e=event.e, salt=event.salt, body=event.body[:-4] + "AAAA")
+
+    resync._copies = lying
+    try:
+        ambito.settle()
+    finally:
+        resync._copies = forge
+    assert logs_of(a, leg) == before
+    assert "resync-unproven" in alarms(a)
+    assert not a.store.read(restored.open_peers)
+
+
+def test_who_asks_without_end_is_put_off(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    a.refer("distretto")
+    ambito.carry()
+    a.run(lambda tx: resync.begin(tx, a.ctx, "distretto"))
+    ambito.carry()
+    a.run(lambda tx: tx.execute("DELETE FROM resync"))
+    a.run(lambda tx: resync.begin(tx, a.ctx, "distretto"))
+    [parcel] = a.due()
+    answer = b.receive(parcel.items).answer
+    assert [later.code for later in answer.later] == ["busy"]
