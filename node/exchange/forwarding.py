@@ -27,7 +27,7 @@ from schemas.bodies import EventBody
 _ROUNDS: Final = 8  # a duty makes another due at most twice: cancel → mirror; more would be a mistake of the rules
 # Named: the planner prefers the index of all open referrals, and this is asked at every batch.
 _FORWARDED: Final = "SELECT 1 FROM leg INDEXED BY leg_child WHERE parent IS NOT NULL AND side = 'S' LIMIT 1"
-_CHILDREN: Final = (  # in the order they were opened: two may have one second
+_CHILDREN: Final = (  # in the order they came to be here: two may have one second
     "SELECT leg FROM leg WHERE parent = ? AND side = 'S'"
     " ORDER BY (SELECT MIN(rowid) FROM event WHERE event.leg = leg.leg AND writer = 'S')"
 )
@@ -157,6 +157,9 @@ def family(db: sqlite3.Connection, ctx: Context, parent: str) -> Family | None:
     if not rows:
         return Family(row, held, (), ())
     said = _said(db, ctx, row)
+    # In the order they were opened: a store that came back from a copy has them as their receivers answered.
+    order = {leg: i for i, leg in enumerate(said)}
+    rows.sort(key=lambda child: order.get(cast(LegRow, child).leg, len(order)))
     newest = db.execute(
         "SELECT MAX(rowid) FROM event WHERE leg = ? AND writer = 'S' AND kind = 'cancel'", (parent,)
     ).fetchone()[0]
@@ -178,7 +181,7 @@ def facts(db: sqlite3.Connection, ctx: Context, row: LegRow) -> list[EventBody]:
     """The facts `forwarded` of a leg, in order, as far as they can still be read; voided ones included."""
     held = db.execute(
         "SELECT writer, n, jti, sealed FROM event WHERE leg = ? AND kind = 'forwarded' AND sealed IS NOT NULL"
-        " ORDER BY rowid",
+        " ORDER BY n, rowid",
         (row.leg,),
     ).fetchall()
     if not held:
@@ -191,7 +194,7 @@ def facts(db: sqlite3.Connection, ctx: Context, row: LegRow) -> list[EventBody]:
 
 
 def _said(db: sqlite3.Connection, ctx: Context, row: LegRow) -> dict[str, str]:
-    """Child → what was last mirrored of it."""
+    """Child → what was last mirrored of it; the oldest child first, since each is mirrored when it is opened."""
     return {str(body.of): str(body.status) for body in facts(db, ctx, row)}
 
 

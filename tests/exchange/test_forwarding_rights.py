@@ -400,6 +400,24 @@ def test_a_restored_router_forwards_what_it_received_since(ambito, parent):
     assert forward(router, fresh, D)
 
 
+def test_children_stand_in_the_order_they_were_opened_whoever_gave_them_back_first(ambito, parent):
+    """What is asked of the newest child must not go to an older one because a copy brought that one back last."""
+    router = ambito[R]
+    old = forward(router, parent, C)
+    ambito.carry()
+    ambito[C].act(old, "decline", reason="DR-POSTI")
+    ambito.carry()
+    new = forward(router, parent, D)
+    ambito.carry()
+    router.run(lambda tx: tx.execute("UPDATE event SET rowid = rowid + 1000 WHERE leg = ?", (old,)))
+    known = router.store.read(lambda db: forwarding.family(db, router.ctx, parent))
+    assert [row.leg for row in known.rows] == [old, new]
+    ambito[S].act(parent, "cancel", as_="OP", reason="other-way")
+    ambito.carry()
+    assert (state(router, new), state(ambito[S], parent)) == ("cancelled", "cancelled")
+    assert alarms(router, "forward-apart") == 0
+
+
 # -- a fault of ours
 
 
