@@ -403,8 +403,8 @@ def say_again(tx: sqlite3.Connection, ctx: Context, peer: str) -> None:
     As new letters: it may hold the old ones, and then nothing changes.
     """
     rows = tx.execute(
-        "SELECT jti, leg, reason, upto, by_code FROM erasure_request JOIN letter USING (jti, leg) WHERE peer = ?"
-        " AND own = 1 AND answer IS NULL AND k = 'processed' ORDER BY at, jti",
+        "SELECT jti, leg, reason, upto, by_code FROM erasure_request AS asked WHERE peer = ? AND own = 1 AND answer IS NULL"
+        " AND EXISTS (SELECT 1 FROM letter WHERE letter.jti = asked.jti AND k = 'processed') ORDER BY at, jti",
         (peer,),
     ).fetchall()
     for jti, leg, reason, upto, by in rows:

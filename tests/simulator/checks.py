@@ -39,6 +39,7 @@ def safety(world: "World") -> dict[str, "Held"]:
             delivered_has_receipts(world, held)
         once_only(held)
         nothing_alarming(world, held)
+        nothing_set_aside(held)
         late_is_shown(held)
         whole_is_what_was_sent(world, held)
     for mailbox in world.directory.mailboxes.values():
@@ -211,6 +212,12 @@ def nothing_alarming(world: "World", held: Held) -> None:
             code == "rejected" and not world.plan.has("defect")
         ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
+
+
+def nothing_set_aside(held: Held) -> None:
+    """The engine itself never fails: what it sets aside here is a fault of ours, whoever sent it."""
+    for sender, fault in held.db.execute("SELECT sender, fault FROM aside"):
+        raise Violation("I13-set-aside", f"{held.name} from {sender}: {fault}")
 
 
 def late_is_shown(held: Held) -> None:
