@@ -466,3 +466,42 @@ def test_an_offer_with_papers_is_what_this_office_sends_not_what_it_got(ambito):
     ambito.carry()
     (line,) = filing.listed(ambito[C], child)
     assert (line.n, line.writer, line.name) == (1, "S", "relazione.pdf")
+
+
+# -- a router that came back from an old copy, and its peers
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["parent-in-the-copy", "nothing-in-the-copy"])
+def test_a_router_that_forgot_its_children_gets_them_back_in_their_case_and_goes_on(ambito, known):
+    router = ambito[R]
+    ambito[S].refer(R), ambito[C].refer(R), ambito[D].refer(R)  # it knows its peers, whatever it forgets
+    ambito.carry()
+    copy = router.backup()
+    parent = ambito[S].refer(R).leg
+    ambito.carry()
+    copy = router.backup() if known else copy
+    router.act(parent, "open", as_="OP")
+    router.act(parent, "accept", as_="OP")
+    old = forward(router, parent, D)
+    ambito.carry()
+    ambito[D].act(old, "decline", reason="DR-POSTI")
+    ambito.carry()
+    child = forward(router, parent, C)
+    ambito.carry()
+    router.restore(copy)
+    router.announce()
+    ambito.settle()
+    assert [state(router, leg) for leg in (parent, old, child)] == ["accepted", "declined", "offered"]
+    cases = router.one("SELECT COUNT(*), MIN(case_id), MAX(case_id) FROM leg WHERE ? IN (leg, parent)", parent)
+    assert cases == (3, parent, parent)
+    held = router.store.read(lambda db: forwarding.family(db, router.ctx, parent))
+    assert [row.leg for row in held.rows] == [old, child]
+    refused("forward-open", forward, router, parent, D)
+    ambito[C].act(child, "accept")
+    ambito[C].act(child, "close", outcome="OU-EROGATO")
+    ambito.settle()
+    assert [state(ambito[name], parent) for name in (R, S)] == ["closed", "closed"]
+    assert kinds(router, parent).count("close") == 1
+    erase(router, parent)
+    ambito.settle()
+    assert keys(router) == 3 and all(is_erased(router, leg) for leg in (parent, old, child))
