@@ -582,8 +582,11 @@ def _begun_by(
     assert isinstance(offer, Offer)
     began = first.st if first.st is not None else first.at
     due = deadlines(ctx, peer if first.ours else ctx.me, offer.urgency, began)
+    # A referral we passed on is the same case as the one it came from, also where that one is not back yet.
+    passed_on = first.ours and offer.path and isinstance(offer.parent, str)
     return LegRow(
-        leg=leg_id, side="S" if first.ours else "R", peer=peer, case_id=leg_id, state="none", s_count=0, r_count=0,
+        leg=leg_id, side="S" if first.ours else "R", peer=peer, case_id=str(offer.parent) if passed_on else leg_id,
+        state="none", s_count=0, r_count=0,
         referral=offer.referral, urgency=offer.urgency, created=began, changed=now, stored_at=began,
         ack_by=due.ack_by, respond_by=due.respond_by, alarm_at=(due.ack_by or due.respond_by) if first.ours else None,
         desk_from=None if is_erased(tx, leg_id, peer) else _text(offer.desk), desk_to=None,

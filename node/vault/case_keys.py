@@ -38,12 +38,11 @@ class CaseKeys:
         return self.begin(tx, case_id)
 
     def begin(self, tx: sqlite3.Connection, case_id: str) -> AESGCM:
-        """The key of a case that begins now."""
+        """The key of a case that begins now; the one it has when a copy brought back what came of it first."""
         fresh = self._random(32)
-        tx.execute(
-            "INSERT INTO case_key VALUES (?, ?)", (case_id, self._box(self._wrap, _WRAP + case_id.encode(), fresh))
-        )
-        return AESGCM(fresh)
+        wrapped = self._box(self._wrap, _WRAP + case_id.encode(), fresh)
+        made = tx.execute("INSERT INTO case_key VALUES (?, ?) ON CONFLICT DO NOTHING", (case_id, wrapped)).rowcount
+        return AESGCM(fresh) if made else self.obtain(tx, case_id)
 
     def seal(self, key: AESGCM, place: str, plain: bytes) -> bytes:
         """`place` names where the ciphertext lies, so that rows cannot be swapped."""
