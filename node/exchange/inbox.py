@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange import aside, parts, resync
+from node.exchange import aside, parts, restored, resync
 from node.exchange.erased import is_erased
 from node.exchange.log import OFFERED, Entry, LegRow, describe_leg, insert_event, insert_leg, leg_row, refold
 from node.exchange.message import Message
@@ -43,6 +43,7 @@ from schemas.bodies import Body, EventBody
 from schemas.wire import Ack, DeliveryAnswer, Item, Later, Receipt
 
 UNDERSTOOD: Final[frozenset[str]] = frozenset()  # features a body may name in `must`
+RESYNC_PACE: Final = 300  # seconds after which it may be known who forgot what
 PACE: Final = 60  # seconds after which an unsigned refusal may be tried again
 _KNOWN_KINDS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS, "void"))
 
@@ -472,9 +473,8 @@ def _place(
             raise ProtocolError("unknown-leg", field="leg")
         if body.ev in RECEIVER_KINDS or body.seen:
             # It has seen something of ours, so we lost this leg: a restored store must not end its peer's events.
-            raise_alarm(tx, now, "restored", sender, body.leg, body.n)
             resync.begin(tx, ctx, sender)
-            raise ProtocolError("restored", after=3600)
+            raise ProtocolError("busy", after=RESYNC_PACE)
         empty = LegRow(
             body.leg,
             "R",
@@ -537,8 +537,7 @@ def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body
             return True
         if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
             continue
-        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
-        raise ProtocolError("restored", field="n", after=3600)
+        raise _restored(tx, leg, body, "n", now)
     return False
 
 
@@ -548,8 +547,15 @@ def _refuse_forgetful(tx: sqlite3.Connection, leg: LegRow, body: EventBody, now:
         "SELECT n, h FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL", (leg.leg, leg.side)
     ).fetchall()
     if body.ev != "void" and forgot(body.n, body.seen, acknowledged):
-        raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
-        raise ProtocolError("restored", field="seen", after=3600)
+        raise _restored(tx, leg, body, "seen", now)
+
+
+def _restored(tx: sqlite3.Connection, leg: LegRow, body: EventBody, field: str, now: int) -> ProtocolError:
+    """What its writer is told: that it looks restored, unless we were, and do not know yet what we forgot."""
+    if leg.peer in restored.open_peers(tx):
+        return ProtocolError("busy", after=RESYNC_PACE)
+    raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
+    return ProtocolError("restored", field=field, after=3600)
 
 
 def _store_event(
@@ -609,7 +615,10 @@ def _advance(
             (sender, jti[0]),
         ).fetchall()
         for row in rows:
-            batch.acks.setdefault(sender, []).append(_Answer(*row)._replace(k="processed", h=h))
+            answer = _Answer(*row)._replace(k="processed", h=h)
+            if answer.mid not in batch.known:  # it may come itself in this batch, before or after what closed the gap
+                batch.acks.setdefault(sender, []).append(answer)
+                batch.known[answer.mid] = answer
         for mine in [a for a in batch.acks.get(sender, ()) if a.jti == jti[0] and a.k == "stored"]:
             batch.acks[sender].remove(mine)
             batch.acks[sender].append(mine._replace(k="processed", h=h))

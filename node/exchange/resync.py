@@ -507,7 +507,8 @@ def _repair(tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found:
         )
     ]
     todo = rules.repair(held, [rules.Copy(f.n, f.jti, f.cm, f.ev, f.void) for f in mine])
-    if mine or any(event.processed for event in held):  # else it never left: the queue still carries it
+    # Else nothing of it ever arrived, and nothing it would have had to see was forgotten: the queue still carries it.
+    if mine or changed or any(event.processed for event in held):
         for f in mine:
             if f.jti in todo.take:
                 _keep(tx, ctx, row, side, f, now, processed=True)

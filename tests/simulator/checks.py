@@ -149,7 +149,7 @@ def restored_has_it_back(world: "World", stores: dict[str, Held], held: Held) ->
         sent = world.history.sent.get(acked.mid)
         if acked.signer != held.name or acked.k != "processed" or sent is None or sent.leg is None:
             continue
-        if sent.leg in erased:
+        if sent.leg in erased or not _has_offer(stores[acked.to], sent.leg):
             continue
         if sent.jti not in here and acked.to not in world.history.restored and not excused(world, held.name, acked.to):
             raise Violation("I16-acknowledged-lost", f"{held.name} {acked.mid} {sent.leg}")
@@ -167,8 +167,10 @@ def restored_has_it_back(world: "World", stores: dict[str, Held], held: Held) ->
 
 def _has_offer(held: Held, leg: str) -> bool:
     """It can be given back: the offer came there, and nobody erased it there since."""
+    row = held.legs.get(leg)
     return (
-        held.leg(leg).state != "none"
+        row is not None
+        and row.state != "none"
         and held.db.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is None
     )
 
@@ -325,6 +327,8 @@ def both_ends_agree(world: "World", stores: dict[str, Held]) -> None:
                 continue
             other = stores[row.peer]
             if row.leg not in other.legs:
+                if row.peer in world.history.restored and not _has_offer(held, row.leg):
+                    continue
                 raise Violation("I5-leg-missing", f"{held.name} → {row.peer} {row.leg}")
             mine, theirs = logs(held.db, row.leg), logs(other.db, row.leg)
             if tuple(map(_skeleton, mine)) != tuple(map(_skeleton, theirs)):
