@@ -125,6 +125,8 @@ _PATTERNS: Final = {
     r"^([A-Za-z0-9_-]{43})?$": 'hash or ""',
     r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$": 'NodeId or ""',
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$": "UUID",
+    r"^[A-Za-z0-9_-]{22}$": "128 bits, base64url",
+    r"^[A-Za-z0-9_-]{43}$": "256 bits, base64url",
     r"^[0-9]{6}$": "ISTAT code",
     r"^[A-Z]{2}-[A-Z0-9]{2,12}$": "vocabulary code",
     r"^PT-[A-Z0-9]{2,12}$": "PT-… code",

@@ -34,7 +34,7 @@ from node.runtime.migrations import script
 from protocol import resync as rules
 from protocol.envelope import mid_of, read_copy
 from protocol.errors import ProtocolError
-from protocol.limits import CLOCK_AHEAD_MAX, DAY
+from protocol.limits import CLOCK_AHEAD_MAX, DAY, HELLO_EVERY
 from protocol.names import parse_high_water
 from protocol.receipts import read_receipt
 from protocol.referral import Kind, Writer, check_write, fold
@@ -109,7 +109,7 @@ def tick(tx: sqlite3.Connection, ctx: Context) -> None:
     """Periodic: `hello` daily; a `resync` that brought no answer in a day is said again."""
     now = ctx.clock.now()
     last = int(setting(tx, _GREETED, "0"))
-    if now - last >= DAY or now < last:
+    if now - last >= HELLO_EVERY or now < last:
         set_setting(tx, _GREETED, str(now))
         greet(tx, ctx)
     _ask_on(tx, ctx)
@@ -229,13 +229,13 @@ def _say_resync(tx: sqlite3.Connection, ctx: Context, peer: str, nonce: str) -> 
 
 
 def told_restored(tx: sqlite3.Connection, ctx: Context, mid: str, accuser: str) -> None:
-    """A peer answers that we look restored. Its own signature on a later event of ours shows that it is the other way.
+    """A peer answers that we look restored. Its own signature on that event, or a later one, shows it is the other way.
 
     Then it gets that receipt back; else we are the ones who forgot.
     """
-    row = tx.execute("SELECT leg FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+    row = tx.execute("SELECT leg, n FROM outgoing WHERE mid = ?", (mid,)).fetchone()
     leg = leg_row(tx, row[0]) if row and row[0] else None
-    number = _receipt_of(tx, ctx, leg, accuser) if leg is not None else None
+    number = _receipt_of(tx, ctx, leg, row[1], accuser) if leg is not None else None
     if number is None:
         begin(tx, ctx, accuser)
     else:
@@ -243,13 +243,11 @@ def told_restored(tx: sqlite3.Connection, ctx: Context, mid: str, accuser: str) 
         queue_receipt(tx, number, accuser, ctx.clock.now())
 
 
-def _receipt_of(db: sqlite3.Connection, ctx: Context, leg: LegRow | None, peer: str) -> int | None:
-    """A stored receipt of the peer that says `processed` of our newest event on that leg."""
-    if leg is None:
-        return None
+def _receipt_of(db: sqlite3.Connection, ctx: Context, leg: LegRow, n: int, peer: str) -> int | None:
+    """A stored receipt of the peer that says `processed` of our newest event on that leg, from number `n` on."""
     row = db.execute(
-        "SELECT mid FROM event WHERE leg = ? AND writer = ? AND k = 'processed' ORDER BY n DESC LIMIT 1",
-        (leg.leg, leg.side),
+        "SELECT mid FROM event WHERE leg = ? AND writer = ? AND n >= ? AND k = 'processed' ORDER BY n DESC LIMIT 1",
+        (leg.leg, leg.side, n),
     ).fetchone()
     if row is None:
         return None

@@ -1,10 +1,14 @@
 """A store restored from an old copy: found out, and put together again with the peer. Nothing acknowledged is lost."""
 
+import msgspec
 import pytest
 
-from node.exchange import restored, resync
+from node.cases import desk
+from node.exchange import erasing, restored, resync
+from node.exchange.log import leg_row
 from protocol.errors import ProtocolError
-from tests.exchange.desks import Ambito, states
+from tests.exchange.desks import Ambito, offer, states
+from tests.exchange.filing import forget
 
 
 @pytest.fixture
@@ -222,3 +226,142 @@ def test_who_asks_without_end_is_put_off(ambito):
     [parcel] = a.due()
     answer = b.receive(parcel.items).answer
     assert [later.code for later in answer.later] == ["busy"]
+
+
+def test_an_event_of_a_leg_we_forgot_starts_the_question_and_accuses_nobody(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    copy = a.backup()
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    a.restore(copy)
+    b.act(leg, "accept")
+    [parcel] = b.due()
+    received = a.receive(parcel.items)
+    assert [later.code for later in received.answer.later] == ["busy"]
+    b.answered(parcel, received.answer)
+    assert "restored-here" in alarms(a) and "restored-here" not in alarms(b)
+    ambito.settle()
+    assert together(leg, a, b) == "accepted"
+
+
+def test_what_was_written_without_having_seen_what_we_forgot_is_written_again(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    a.act(leg, "amend", as_="OP", offer=offer(description="con più particolari"))
+    ambito.carry()
+    b.restore(copy)
+    b.act(leg, "accept")
+    ambito.settle()
+    assert together(leg, a, b) == "accepted"
+    assert b.case(leg).offer.description == "con più particolari"
+    assert not b.store.read(lambda db: resync.given_back(db, leg)), "it was said again"
+
+
+def test_a_void_that_the_other_side_holds_is_not_written_a_second_time(ambito, monkeypatch):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    real = desk.EventBody
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "EventBody", lambda **f: msgspec.structs.replace(real(**f), must=["futuro"]))
+        a.act(leg, "amend", as_="OP", offer=offer(description="dal futuro"))
+    copy = a.backup()
+    ambito.carry()
+    assert [kind for _, _, kind, *_ in logs_of(b, leg)] == ["offer", "void"]
+    a.restore(copy)
+    ambito.settle()
+    b.act(leg, "open")
+    ambito.settle()
+    assert states(leg, a, b) == ["opened", "opened"]
+    assert a.one("SELECT COUNT(*) FROM event WHERE leg = ? AND kind = 'void'", leg) == 1
+    assert a.one("SELECT COUNT(*) FROM outgoing WHERE leg IS NOT NULL") == 0
+
+
+def test_a_leg_erased_at_the_other_side_comes_back_as_its_skeleton(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = b.backup()
+    b.act(leg, "accept")
+    ambito.carry()
+    a.act(leg, "cancel", as_="OP", reason="no-longer-needed")
+    ambito.carry()
+    b.act(leg, "release", reason="cancel-agreed")
+    ambito.carry()
+    forget(a, leg)
+    b.restore(copy)
+    b.begin()
+    ambito.settle()
+    assert together(leg, a, b) == "cancelled"
+    view = b.case(leg)
+    assert view.offer is not None, "what it held stays"
+    assert {step.ev for step in view.steps} == {"offer", "accept", "cancel", "release"}
+
+
+def test_a_leg_that_one_side_forgot_and_the_other_erased_is_asked_for_once(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    a.refer("distretto")
+    ambito.carry()
+    copy = a.backup()
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    b.act(leg, "decline", reason="DR-COMPTERR")
+    ambito.carry()
+    forget(b, leg)
+    a.restore(copy)
+    b.begin()
+    ambito.settle()
+    assert a.one("SELECT COUNT(*) FROM leg WHERE leg = ?", leg) == 0
+    asked = a.one("SELECT begun FROM resync WHERE peer = 'distretto'")
+    ambito.settle()
+    assert a.one("SELECT begun FROM resync WHERE peer = 'distretto'") == asked
+    assert not a.store.read(restored.open_peers)
+
+
+@pytest.mark.parametrize("who", ["asks", "answers"])
+def test_what_was_asked_about_erasing_survives_a_restore_of_either_side(ambito, who):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    b.act(leg, "open")
+    b.act(leg, "decline", reason="DR-COMPTERR")
+    ambito.carry()
+    copy = b.backup()
+    row = a.store.read(lambda db: leg_row(db, leg))
+    a.run(lambda tx: erasing.request(tx, a.ctx, row, reason="not-needed", by="AS"))
+    if who == "answers":
+        ambito.carry()
+        b.restore(copy)
+        b.announce()
+        ambito.settle()
+    else:
+        copy = a.backup()
+        ambito.carry()
+        b.run(lambda tx: erasing.accept(tx, b.ctx, leg_row(tx, leg), by="AS", basis=None))
+        ambito.carry()
+        a.restore(copy)
+        a.announce()
+        ambito.settle()
+        assert [held.answer for held in a.store.read(lambda db: erasing.requests(db, leg))] == ["erased"]
+        return
+    assert [held.answer for held in b.store.read(lambda db: erasing.waiting(db, leg))] == [None]
+    b.run(lambda tx: erasing.accept(tx, b.ctx, leg_row(tx, leg), by="AS", basis=None))
+    ambito.carry()
+    assert [held.answer for held in a.store.read(lambda db: erasing.requests(db, leg))] == ["erased"]
+
+
+def test_a_sealing_that_comes_beside_what_closes_its_gap_is_acknowledged_once(ambito):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    first = a.due()
+    a.act(leg, "amend", as_="OP", offer=offer(description="subito dopo"))
+    items = [item for parcel in a.due() for item in parcel.items]
+    one = [item for parcel in first for item in parcel.items]
+    rest = [item for item in items if item not in one]
+    assert b.receive(rest).answer.receipts
+    answer = b.receive([*one, *rest]).answer
+    parcel = first[0]
+    a.answered(parcel, answer)
+    assert a.one("SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL") == 0

@@ -948,6 +948,58 @@ def erasing() -> tuple[str, dict[str, Any], list[Case]]:
     return "Bodies about erasing, already opened and bound to their envelope", {}, cases
 
 
+def restoring() -> tuple[str, dict[str, Any], list[Case]]:
+    """Bodies about a store that came back from a copy (PROTOCOL §3), as text."""
+    head = {"net": NET, "from": A, "to": B, "jti": JTI}
+    counts = {"leg": LEG, "w": "S", "s": 3, "r": 2, "a": 2}
+    hello: dict[str, Any] = {"kind": "hello", **head, "epoch": 2, "legs": [counts]}
+    asked: dict[str, Any] = {**hello, "kind": "resync", "nonce": "AAAAAAAAAAAAAAAAAAAAAA"}
+    event = {"e": "eyJ.eyJ.c2ln", "salt": "A" * 43, "body": "e30", "st": NOW, "h": 2}
+    step = {"w": "R", "n": 2, "jti": JTI, "ev": "accept", "seen": 1, "cm": "B" * 43, "at": NOW}
+    page: dict[str, Any] = {
+        "kind": "resync-answer", **head, "nonce": "AAAAAAAAAAAAAAAAAAAAAA", "i": 0, "of": 1,
+        "legs": [{"leg": LEG, "events": [event]}],
+    }  # fmt: skip
+
+    def text(name: str, sound: dict[str, Any], expect: str = "bad-body", **changes: Any) -> Case:
+        return case(name, {"text": json.dumps({k: v for k, v in (sound | changes).items() if v is not None})}, expect)
+
+    def leg(**changes: Any) -> list[dict[str, Any]]:
+        return [{"leg": LEG, **changes}]
+
+    cases = [
+        text("counts", hello, "ok"),
+        text("counts of no leg", hello, "ok", legs=[]),
+        text("counts without what was acknowledged", hello, "ok", legs=[{k: v for k, v in counts.items() if k != "a"}]),
+        text("a question", asked, "ok"),
+        text("a page", page, "ok"),
+        text("a page of nothing", page, "ok", legs=[]),
+        text("a page with an erased leg", page, "ok", legs=leg(gone=[step])),
+        text("a page with a void that was erased", page, "ok", legs=leg(gone=[step | {"ev": "void", "void": "C" * 43}])),
+        text("counts without an epoch", hello, epoch=None),
+        text("an epoch before the first", hello, epoch=0),
+        text("counts of a third side", hello, legs=[counts | {"w": "L"}]),
+        text("fewer events than none", hello, legs=[counts | {"s": -1}]),
+        text("more events than a log may have", hello, legs=[counts | {"r": 100_001}]),
+        text("more legs than one message may count", hello, legs=[counts] * 2001),
+        text("a question without a nonce", asked, nonce=None),
+        text("a short nonce", asked, nonce="AAAA"),
+        text("a nonce that is no base64url", asked, nonce="AAAAAAAAAAAAAAAAAAAAA="),
+        text("a page below the first", page, i=-1),
+        text("a page of none", page, of=0),
+        text("a page without legs", page, legs=None),
+        text("an event without its salt", page, legs=leg(events=[{k: v for k, v in event.items() if k != "salt"}])),
+        text("an event with a short salt", page, legs=leg(events=[event | {"salt": "AAAA"}])),
+        text("an event with a long outer part", page, legs=leg(events=[event | {"e": "x" * 4097}])),
+        text("a step number none", page, legs=leg(gone=[step | {"n": 0}])),
+        text("a step of a third writer", page, legs=leg(gone=[step | {"w": "L"}])),
+        text("a step without a commitment", page, legs=leg(gone=[{k: v for k, v in step.items() if k != "cm"}])),
+        text("another kind of question", asked, "unsupported", kind="resync-now"),
+        text("a question that has to be understood", asked, "unsupported", must=["resync-parts"]),
+    ]  # fmt: skip
+    return "Bodies about a restored store, already opened and bound to their envelope", {}, cases
+
+
 def attachments() -> tuple[str, dict[str, Any], list[Case]]:
     leg, sha = "0e6f8a1b-2c3d-4e5f-8a9b-0c1d2e3f4a5b", b64u_encode(sha256(b"%PDF-1.7\n").digest())
     names = {"net": NET, "from": A, "to": B, "jti": JTI}
@@ -1037,6 +1089,7 @@ FILES = {
     "proofs": proofs,
     "heads": heads,
     "attachments": attachments,
+    "restoring": restoring,
 }
 
 

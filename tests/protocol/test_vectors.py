@@ -141,6 +141,7 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "proofs": proofs,
     "heads": heads,
     "attachments": bodies,
+    "restoring": bodies,
 }
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['name']}")
