@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from node.context import Context, set_setting, setting
 from node.exchange import erasing, parts, restored
-from node.exchange.erased import is_erased
+from node.exchange.erased import is_erased, settle_changed
 from node.exchange.log import Entry, LegRow, describe_leg, insert_event, insert_leg, leg_row, logs, refold
 from node.exchange.message import Effect, Message
 from node.exchange.outbox import (
@@ -523,6 +523,7 @@ def _repair(tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found:
         changed = changed or todo.lost_something or bool(todo.again or todo.rewrite)
     if changed:
         parts.settle(tx, ctx, leg_id)
+        settle_changed(tx, ctx, [leg_id])  # what is erased here stays so, given back or not
     return changed
 
 
