@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import ssl
 from contextlib import asynccontextmanager
 
@@ -24,11 +25,23 @@ def context(files):
 
 @asynccontextmanager
 async def listening(handle, tls=None):
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    """A server whose connections are all over when it is left: what a test leaves open disturbs others."""
+    writers, tasks = [], set()
+
+    async def serve(reader, writer):
+        writers.append(writer)
+        tasks.add(asyncio.current_task())
+        with contextlib.suppress(OSError, EOFError):
+            await handle(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*tasks, *(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 @asynccontextmanager
@@ -47,16 +60,19 @@ async def board(authority):
 
 
 async def pump(reader, writer):
-    while chunk := await reader.read(65536):
-        writer.write(chunk)
-        await writer.drain()
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 @asynccontextmanager
 async def proxy(port, password=None):
     """(port, heads it was sent): CONNECT to any name leads to `port` of this computer; nothing but CONNECT is served."""
-    heads, tasks = [], set()
+    heads = []
 
     async def serve(reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -69,16 +85,13 @@ async def proxy(port, password=None):
         else:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            tasks.update({asyncio.create_task(pump(reader, far_writer)), asyncio.create_task(pump(far_reader, writer))})
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
             return
         await writer.drain()
         writer.close()
 
     async with listening(serve) as listened:
         yield listened, heads
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
