@@ -24,7 +24,7 @@ from protocol.errors import ProtocolError
 from protocol.limits import DAY, HOUR, SEALING_ROTATION, SIGNING_ROTATION
 
 CERTIFICATE_WARNS: Final = 14 * DAY
-SQLITE_NEEDED: Final = (3, 35, 0)  # RETURNING
+SQLITE_NEEDED: Final = (3, 37, 0)  # STRICT tables
 QUEUE_WARNS: Final = DAY
 
 
@@ -39,7 +39,7 @@ def programs(data_dir: Path) -> Check:
             version=VERSION, python=platform.python_version(), sqlite=sqlite3.sqlite_version
         )
         if sqlite3.sqlite_version_info < SQLITE_NEEDED:
-            return Finding("fail", text, say("Serve SQLite 3.35 o successivo: usare un Python più recente."))
+            return Finding("fail", text, say("Serve SQLite 3.37 o successivo: usare un Python più recente."))
         running = _running_version(data_dir)
         if running is None or running == VERSION:
             return Finding("ok", text)

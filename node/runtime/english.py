@@ -143,8 +143,8 @@ TEXTS: Final[dict[str, str]] = {
         "Tell the guarantors; the signatures are kept: “heads”, “heads --export”.",
     # -- doctor: programs, ports, the way out
     "Raccordo {version}, Python {python}, SQLite {sqlite}.": "Raccordo {version}, Python {python}, SQLite {sqlite}.",
-    "Serve SQLite 3.35 o successivo: usare un Python più recente.":
-        "SQLite 3.35 or later is needed: use a newer Python.",
+    "Serve SQLite 3.37 o successivo: usare un Python più recente.":
+        "SQLite 3.37 or later is needed: use a newer Python.",
     "Quello in funzione è ancora il {version}.": "What is running is still {version}.",
     "Fermarlo e riavviarlo.": "Stop it and start it again.",
     "Il programma non risponde a {where}.": "The program does not answer at {where}.",

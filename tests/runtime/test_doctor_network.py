@@ -59,7 +59,7 @@ def test_the_version_that_runs_is_compared_with_the_one_installed(tmp_path):
 
 
 def test_an_sqlite_too_old_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
     assert ask(doctor_network.programs(tmp_path)).grade == "fail"
 
 
