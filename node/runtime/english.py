@@ -141,6 +141,8 @@ TEXTS: Final[dict[str, str]] = {
     "La bacheca d'Ambito si è contraddetta: {count} volte.": "The board has contradicted itself: {count} times.",
     "Avvisare i garanti; le firme sono conservate: «heads», «heads --export».":
         "Tell the guarantors; the signatures are kept: “heads”, “heads --export”.",
+    "Leggere che cosa ha detto, chiudere altri programmi pesanti e riprovare.":
+        "Read what it said, close other heavy programs and try again.",
     # -- doctor: programs, ports, the way out
     "Raccordo {version}, Python {python}, SQLite {sqlite}.": "Raccordo {version}, Python {python}, SQLite {sqlite}.",
     "Serve SQLite 3.37 o successivo: usare un Python più recente.":
