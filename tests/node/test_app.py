@@ -142,7 +142,7 @@ async def test_a_referral_goes_by_the_direct_route_and_the_answer_through_a_memb
         assert line["words"].startswith("Accolta")
 
 
-@pytest.mark.feature("F004-28")
+@pytest.mark.feature("F004-16", "F004-28")
 async def test_two_desks_without_inbound_route_exchange_through_a_members_mailbox_with_the_registry_down(world):
     world.found("tavullia", relays=["bacheca", "distretto"])
     world.found("montelabbate", relays=["bacheca", "distretto"])
