@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.bundle.build import ROOT, build
 from deploy.bundle.proof import prove
+from deploy.bundle.services import prove_services
 
 
 def main() -> int:
@@ -22,12 +23,16 @@ def main() -> int:
     parser.add_argument(
         "--prova", action="store_true", help="la installa e la usa in una Debian vuota, senza rete (root)"
     )
-    parser.add_argument("--root", type=Path, metavar="CARTELLA", help="per --prova: una Debian già pronta da copiare")
+    parser.add_argument("--servizi", action="store_true", help="prova le unità di systemd in un contenitore (root)")
+    parser.add_argument("--root", type=Path, metavar="CARTELLA", help="per le prove: una Debian già pronta da copiare")
     asked = parser.parse_args()
     made = build(asked.out, asked.python)
     size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     print(f"{made}: {len(list((made / 'ruote').iterdir()))} pacchetti, {size / 1e6:.1f} MB")
-    return prove(made, asked.root) if asked.prova else 0
+    ended = [
+        proof(made, asked.root) for wanted, proof in ((asked.prova, prove), (asked.servizi, prove_services)) if wanted
+    ]
+    return max(ended, default=0)
 
 
 if __name__ == "__main__":

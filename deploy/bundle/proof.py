@@ -58,7 +58,7 @@ def prove(bundle: Path, root: Path | None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="raccordo-prova-", ignore_cleanup_errors=True) as place:
         room = Path(place) / "debian"
-        if not _empty_debian(room, root):
+        if not empty_debian(room, root):
             sys.stderr.write("Manca una Debian vuota: apt install mmdebstrap, oppure --root CARTELLA.\n")
             return 2
         home = room / HOME
@@ -73,10 +73,11 @@ def prove(bundle: Path, root: Path | None) -> int:
     return done.returncode
 
 
-def _empty_debian(room: Path, given: Path | None) -> bool:
+def empty_debian(room: Path, given: Path | None, packages: str = "python3") -> bool:
+    """A Debian in `room`, a copy of `given` or made now; False where neither can be."""
     if given is not None:
         return subprocess.run(["cp", "-a", str(given), str(room)], check=False).returncode == 0
     if shutil.which("mmdebstrap") is None:
         return False
-    line = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3", SUITE, str(room)]
+    line = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", SUITE, str(room)]
     return subprocess.run(line, check=False).returncode == 0

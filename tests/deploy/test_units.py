@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.bundle.services import SECTION
 from node.cli import cli
 from registry.cli import main as registry
 
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "deploy" / "systemd"
 PROGRAMS = {"raccordo-node": cli, "raccordo-registry": registry}
 EXPOSURE = 1.2
 """At most, of 10, as systemd-analyze reckons it; 9.6 is a service that says nothing."""
@@ -62,6 +64,15 @@ def test_a_unit_keeps_what_the_program_itself_asks_for(name):
     assert held["Type"] == "notify", "the program says when it is ready"
     users = (UNITS / "raccordo.sysusers").read_text("utf-8")
     assert re.search(rf"^u {held['User']} .* /var/lib/{held['StateDirectory']}$", users, re.M)
+
+
+def test_the_manual_installs_the_units_that_are_there():
+    """`./run bundle --servizi` does it in a booted Debian; here: what it would type exists."""
+    written = SECTION.search((ROOT / "docs" / "operare.md").read_text("utf-8"))["text"]
+    named = re.findall(r"deploy/systemd/\S+", written)
+    assert len(named) == 2 and all((ROOT / name).is_file() for name in named)
+    held = dict(lines("raccordo-node"))
+    assert f"-o {held['User']} " in written and f"/var/lib/{held['StateDirectory']}" in written
 
 
 def test_the_two_programs_are_two_users_of_one_shape():
