@@ -32,6 +32,14 @@ WHAT_ENDS: Final[Mapping[What, str]] = {
     "sealing-key": "la chiave di posta", "publication": "il catalogo pubblicato",
 }  # fmt: skip
 
+REMEDIES: Final[Mapping[What, str]] = {
+    "root": "I garanti firmano la radice nuova: root draft.",
+    "members": "Il programma lo rifirma ogni giorno: tenerlo in funzione, e guardare i suoi messaggi.",
+    "signing-key": "L'ente cambia la sua chiave di firma: avvisarlo.",
+    "sealing-key": "L'ente cambia la sua chiave di posta: avvisarlo.",
+    "publication": "L'ente pubblica di nuovo.",
+}
+
 
 def check(session: Session, offline: bool = False) -> tuple[list[Result], Status | None]:
     """Every finding, and the board's state when it can be had; `offline` calls nobody."""
@@ -112,8 +120,5 @@ def _expiry(one: Expiry) -> Check:
     whose = f" di {one.node}" if one.node else ""
     days = "un giorno" if one.days == 1 else f"{one.days} giorni"
     left = f"scade fra {days}" if one.level else "scaduto"
-    advice = {"root": "I garanti firmano la radice nuova: root draft.", "publication": "L'ente pubblica di nuovo."}
-    finding = Finding(
-        "warn" if one.level > 7 else "fail", f"{WHAT_ENDS[one.what]}{whose}: {left}", advice.get(one.what, "")
-    )
+    finding = Finding("warn" if one.level > 7 else "fail", f"{WHAT_ENDS[one.what]}{whose}: {left}", REMEDIES[one.what])
     return Check("scadenze", lambda: finding)

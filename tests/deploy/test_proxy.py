@@ -111,9 +111,9 @@ ROUTES = [
 ]
 
 
-def nginx_setup(folder, authority, port, upstream):
+def nginx_setup(folder, authority, port, upstream, host="127.0.0.1"):
     """The file as it stands, with what its first lines say has to be changed, and its logs kept here."""
-    certificate, key = authority.issue("127.0.0.1")
+    certificate, key = authority.issue(host)
     text = NGINX.read_text("utf-8")
     for old, new in (
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"), ("    listen [::]:443 ssl;\n", ""),
