@@ -45,6 +45,7 @@ from node.runtime.logs import event
 from node.runtime.metrics import Counter, Gauge, metrics_route
 from node.runtime.platform import notify_supervisor
 from node.runtime.routes import Call, Reply, Route, health_route, json_reply
+from node.runtime.vitals import Counted, vitals
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.envelope import read_items
@@ -58,6 +59,11 @@ METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
 TICK: Final = 30.0
 ERASING: Final = frozenset({"erase", "answer-erase", "retention", "rectify"})  # tidied after at once, not at a turn
+COUNTED: Final = {
+    "raccordo_queue": ("Messaggi che aspettano di partire", "SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL"),
+    "raccordo_alarms": ("Allarmi aperti", "SELECT COUNT(*) FROM alarm WHERE cleared IS NULL"),
+    "raccordo_kept": ("Messaggi nelle caselle tenute per altri", "SELECT COUNT(*) FROM post"),
+}
 TAMPERED: Final = frozenset({"members-rollback", "members-fork", "root-chain", "threshold"})
 STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
 
@@ -100,6 +106,7 @@ class App:
         self.follower = Follower(body, self.writer, self.readers, self.client, self.courier)
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
+        self.counted = Counted(COUNTED)
         self.mailbox: MailboxService | None = None
         self.backups: BackupLoop | None = None
         self._told: set[str] = set()
@@ -130,7 +137,7 @@ class App:
         routes = [
             *local.local_routes(token, commands),
             health_route(self.body.clock),
-            metrics_route(self._metrics(), METRICS),
+            metrics_route(self._metrics(), METRICS, lambda: self.counted.refresh(self.readers.read)),
         ]
         patient = msgspec.structs.replace(limits, wait_seconds=60)  # a person waits
         self._listeners.append(await self._bind(routes, "127.0.0.1", http.local_port, patient))
@@ -195,6 +202,13 @@ class App:
             ),
             Gauge("raccordo_commits", "Scritture confermate", lambda: self.body.store.commits),
             Gauge("raccordo_commands", "Comandi eseguiti", lambda: self.body.store.commands),
+            Gauge(
+                "raccordo_members_expiry_seconds",
+                "Scadenza dell'elenco, in secondi Unix; 0: non ce n'è",
+                lambda: held.membership.doc.exp if held.joined else 0,
+            ),
+            *vitals(self.body.store.path),
+            *self.counted.gauges,
         ]
 
     # -- what the outside calls

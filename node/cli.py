@@ -18,16 +18,18 @@ from node import (
     cli_proofs,
     cli_rights,
     cli_routing,
+    cli_sandbox,
     cli_setup,
 )
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
-from node.runtime.cli_kit import Folder
+from node.runtime.cli_kit import Folder, version_option
 
 
 @click.group("raccordo-node", cls=ItalianGroup)
 @click.option("--dir", "data_dir", type=Folder(), envvar=ENV_DIR, default=DEFAULT_DIR,
               help=f"Cartella dei dati (./{DEFAULT_DIR}, o la variabile {ENV_DIR}).")  # fmt: skip
 @click.option("--json", "json_", is_flag=True, help="Risposte in JSON, per programmi.")
+@version_option
 @click.pass_context
 def cli(ctx: click.Context, data_dir: Path, json_: bool) -> None:
     """Raccordo: la mappa dei servizi e gli invii fra sportelli della rete.
@@ -49,6 +51,7 @@ for command in (
     *cli_late.COMMANDS,
     *cli_attachments.COMMANDS,
     *cli_rights.COMMANDS,
+    *cli_sandbox.COMMANDS,
 ):
     cli.add_command(command)
 

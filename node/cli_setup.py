@@ -563,12 +563,16 @@ def keys(session: Session) -> None:
 
 
 @click.command("doctor", cls=ItalianCommand, short_help="Controlla questo computer e spiega che cosa sistemare.")
+@click.option("--offline", is_flag=True, help="Solo questo computer: non chiama bacheca, caselle e proxy.")
 @pass_session
-def doctor(session: Session) -> int:
-    """Disco, permessi, orologio, chiavi, archivio. Non cambia nulla; esce con 1 se qualcosa non va."""
+def doctor(session: Session, offline: bool) -> int:
+    """Disco, permessi, porte, rete, certificati, orologio, elenco, chiavi, copie, archivio.
+
+    Con il programma in funzione o fermo. Non cambia nulla; esce con 1 se qualcosa non va.
+    """
     from node.runtime import doctor as checks
 
-    results = checks.run_checks(_checks(session))
+    results = checks.run_checks(_checks(session, offline))
     if session.json:
         terminal.show_json([result._asdict() for result in results])
     else:
@@ -576,8 +580,9 @@ def doctor(session: Session) -> int:
     return terminal.REFUSED if checks.worst(results) == "fail" else terminal.DONE
 
 
-def _checks(session: Session) -> "list[Check]":
+def _checks(session: Session, offline: bool) -> "list[Check]":
     from node.body import KEYS_NAME
+    from node.cli_doctor import Further
     from node.engine import store_path
     from node.runtime import doctor as checks
     from node.runtime.ports import KeyEntry
@@ -590,7 +595,11 @@ def _checks(session: Session) -> "list[Check]":
         held = msgspec.json.decode(session.call("keys", ask.Nothing()), type=list[_Key])
         return [KeyEntry(key.use, key.kid, key.state, key.created) for key in held]  # type: ignore[arg-type]
 
+    further = Further(session, offline)
+
     def offset() -> int | None:
+        if (seen := further.offset()) is not None:
+            return seen
         found = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
         return found.clock_offset if found.network is not None else None
 
@@ -605,6 +614,7 @@ def _checks(session: Session) -> "list[Check]":
         checks.Check("archivio", lambda: _store(session, db)),
         checks.Check("storia della bacheca", lambda: _history(session)),
         *_backup_checks(session),
+        *further.checks(key_entries),
     ]
 
 

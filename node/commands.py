@@ -38,12 +38,13 @@ def table() -> Mapping[str, Command]:
     from node.cases.commands import COMMANDS as CASES
     from node.cases.rights_commands import COMMANDS as RIGHTS
     from node.catalogue.commands import COMMANDS as CATALOGUE
+    from node.checkup import COMMANDS as CHECKUP
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
     from node.proof_commands import COMMANDS as PROOFS
     from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **RIGHTS, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING}
+    return {**CASES, **RIGHTS, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING, **CHECKUP}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:

@@ -60,9 +60,13 @@ class Follower:
             await woken(self._wake, pause)
 
     async def once(self) -> None:
-        """One look without waiting: used by `sync`."""
+        """One look without waiting: used by `sync`. What the loop took in the meantime is no refusal."""
         if self._body.ctx.joined:
-            await self._follow(wait=0)
+            try:
+                await self._follow(wait=0)
+            except ProtocolError as problem:
+                if problem.code != "log-moved":
+                    raise
 
     async def proof(self, request: ask.Prove) -> bytes:
         """The board's own proof of an entry of our map, whatever it is worth. Raises not-found, unreachable…"""

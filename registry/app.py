@@ -27,6 +27,7 @@ from node.runtime.platform import notify_supervisor
 from node.runtime.ports import Clock, Random
 from node.runtime.routes import Call, Reply, Route, health_route
 from node.runtime.store import Store
+from node.runtime.vitals import Counted, vitals
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
+COUNTED: Final = {
+    "raccordo_log_size": ("Righe del registro pubblico", "SELECT size FROM edge"),
+    "raccordo_pending": ("Richieste di entrare in attesa", "SELECT COUNT(*) FROM join_request WHERE state = 'pending'"),
+    "raccordo_kept": ("Messaggi nelle caselle", "SELECT COUNT(*) FROM post"),
+}
 JOIN_STATE: Final = paths.JOIN + "/{ref}"
 TURN: Final = 60.0  # seconds between looks at what is due
 
@@ -95,6 +101,7 @@ class App:
         self.searchers = Readers(store.path, threads=1)
         self.service = Service(self.engine, self.writer, self.readers, clock)
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
+        self.counted = Counted(COUNTED)
         self.mailbox: MailboxService | None = None
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
@@ -127,7 +134,7 @@ class App:
         private = [
             *local.local_routes(token, commands),
             health_route(self.clock),
-            metrics_route(self._metrics(), METRICS),
+            metrics_route(self._metrics(), METRICS, lambda: self.counted.refresh(self.readers.read)),
         ]
         patient = msgspec.structs.replace(limits, wait_seconds=60)  # a person waits
         await self._bind(private, "127.0.0.1", http.local_port, patient)
@@ -252,6 +259,13 @@ class App:
             Gauge("raccordo_members", "Aderenti in elenco", lambda: len(self.service.membership.members)),
             Gauge("raccordo_members_version", "Versione dell'elenco", lambda: self.service.membership.version),
             Gauge("raccordo_commits", "Scritture confermate", lambda: self.store.commits),
+            Gauge(
+                "raccordo_members_expiry_seconds",
+                "Scadenza dell'elenco, in secondi Unix",
+                lambda: self.service.membership.doc.exp,
+            ),
+            *vitals(self.store.path),
+            *self.counted.gauges,
         ]
 
 

@@ -151,7 +151,8 @@ class Members(Struct, frozen=True, kw_only=True):
 class Status(Struct, frozen=True, kw_only=True):
     """The board at a glance. `guarantor_keys`: where this server was told guarantors' keys were made.
 
-    `untold`: restored from a copy, and it signs nothing until somebody says what members have seen.
+    `untold`: restored from a copy, and it signs nothing until somebody says what members have seen. `urls`: where the
+    network says that this board is; `relays`: mailboxes kept by members, id → URL.
     """
 
     net: str
@@ -167,6 +168,8 @@ class Status(Struct, frozen=True, kw_only=True):
     warnings: list[Expiry]
     key_dir: str
     untold: bool = False
+    urls: list[str] = []
+    relays: dict[str, str] = {}
 
 
 class ProtocolRow(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from pathlib import Path
 from time import time
 from typing import Final
 
+from node.runtime import doctor_network as network
+from node.runtime import probe
 from node.runtime.backup_state import load
 from node.runtime.cli_backup import backup_check
 from node.runtime.config import RegistryConfig, load_config
@@ -30,9 +32,17 @@ WHAT_ENDS: Final[Mapping[What, str]] = {
     "sealing-key": "la chiave di posta", "publication": "il catalogo pubblicato",
 }  # fmt: skip
 
+REMEDIES: Final[Mapping[What, str]] = {
+    "root": "I garanti firmano la radice nuova: root draft.",
+    "members": "Il programma lo rifirma ogni giorno: tenerlo in funzione, e guardare i suoi messaggi.",
+    "signing-key": "L'ente cambia la sua chiave di firma: avvisarlo.",
+    "sealing-key": "L'ente cambia la sua chiave di posta: avvisarlo.",
+    "publication": "L'ente pubblica di nuovo.",
+}
 
-def check(session: Session) -> tuple[list[Result], Status | None]:
-    """Every finding, and the board's state when it can be had."""
+
+def check(session: Session, offline: bool = False) -> tuple[list[Result], Status | None]:
+    """Every finding, and the board's state when it can be had; `offline` calls nobody."""
     config = load_config(session.data_dir / CONFIG_NAME, RegistryConfig)
     data = Path(config.data_dir)
     status, problem = _status(session)
@@ -46,9 +56,20 @@ def check(session: Session) -> tuple[list[Result], Status | None]:
         Check("garanti", lambda: _no_guarantor_keys(data, status)),
         backup_check(lambda: load(data), lambda: config.backup, lambda: int(time())),
         Check("rete", lambda: _network(status, problem)),
+        network.programs(data),
+        network.ports(data, config.http, host="127.0.0.1"),
+        *(_called(config, status) if status is not None and not offline else ()),
         *(_expiry(one) for one in (status.warnings if status else ())),
     ]
     return run_checks(checks), status
+
+
+def _called(config: RegistryConfig, status: Status) -> list[Check]:
+    """Where members look for this board, and the mailboxes they use: as seen from here."""
+    now, named = int(time()), [("indirizzo pubblico", url, True) for url in status.urls]
+    named += [(f"casella {relay}", url, False) for relay, url in status.relays.items()]
+    seen = probe.look_all([url for _, url, _ in named], config.http)
+    return [network.server(name, url, seen[url], now, missed="warn", own=own) for name, url, own in named]
 
 
 def _status(session: Session) -> tuple[Status | None, ProtocolError | None]:
@@ -99,8 +120,5 @@ def _expiry(one: Expiry) -> Check:
     whose = f" di {one.node}" if one.node else ""
     days = "un giorno" if one.days == 1 else f"{one.days} giorni"
     left = f"scade fra {days}" if one.level else "scaduto"
-    advice = {"root": "I garanti firmano la radice nuova: root draft.", "publication": "L'ente pubblica di nuovo."}
-    finding = Finding(
-        "warn" if one.level > 7 else "fail", f"{WHAT_ENDS[one.what]}{whose}: {left}", advice.get(one.what, "")
-    )
+    finding = Finding("warn" if one.level > 7 else "fail", f"{WHAT_ENDS[one.what]}{whose}: {left}", REMEDIES[one.what])
     return Check("scadenze", lambda: finding)

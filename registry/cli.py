@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from node.runtime import terminal
-from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting, findings
+from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting, findings, version_option
 from protocol.errors import ProtocolError
 from registry import cli_backup
 from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
@@ -45,6 +45,7 @@ _folder = Folder()
 @click.option("--dir", "dir_", type=_folder, default=DEFAULT_DIR, envvar=ENV_DIR,
               help=f"Cartella dei dati (./{DEFAULT_DIR}, o la variabile {ENV_DIR}).")  # fmt: skip
 @click.option("--json", "json_", is_flag=True, help="Risposte in JSON, per programmi.")
+@version_option
 @click.pass_context
 def main(ctx: click.Context, dir_: Path, json_: bool) -> None:
     """La bacheca d'Ambito: chi aderisce, che cosa è pubblicato. Nessun caso passa di qui in chiaro.
@@ -639,12 +640,13 @@ def map_(session: Session, members_: bool) -> None:
 
 
 @main.command()
+@click.option("--offline", is_flag=True, help="Solo questo computer: non chiama nessun indirizzo.")
 @pass_session
-def doctor(session: Session) -> None:
+def doctor(session: Session, offline: bool) -> None:
     """Controlla questo computer e la bacheca, e dice che cosa fare."""
     from registry.checks import check
 
-    results, status = check(session)
+    results, status = check(session, offline)
     value = {"checks": [result._asdict() for result in results], "status": status}
     session.show(value, _findings(results, status))
     if any(result.grade == "fail" for result in results):

@@ -162,6 +162,8 @@ def _status(db: Db, engine: RegistryEngine, _: Nothing) -> Status:
         root_exp=held.root.root.exp, members=len(held.members), version=held.version, version_exp=held.doc.exp,
         log=db.execute("SELECT size FROM edge").fetchone()[0], pending=len(engine.pending(db)),
         warnings=engine.warnings(db), key_dir=setting(db, "key_dir"), untold=restored.untold(db),
+        urls=list(held.doc.registry.urls),
+        relays={relay: url for relay, url in held.relays.items() if url not in held.doc.registry.urls},
     )  # fmt: skip
 
 

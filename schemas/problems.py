@@ -174,6 +174,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "target-not-empty": Problem(409, "after-fix", "La cartella non è vuota: non viene sovrascritta.", "the directory is not empty", "Scegliere un'altra cartella, o aggiungere --replace: quello che c'è viene messo da parte."),
     "resync-open": Problem(409, "later", "L'archivio è tornato da una copia e quell'ufficio non ha ancora detto che cosa è cambiato.", "restored from a copy; that member has not told us yet what we forgot", "Si chiede da sé: di solito bastano pochi minuti. Se l'ufficio non risponde, telefonare, poi «raccordo-node restore --confirm-peer ENTE»."),
     "registry-restored": Problem(409, "after-fix", "La bacheca è tornata da una copia: non firma finché non sa che cosa gli enti hanno già visto.", "restored from a copy; signs nothing until told what members have seen", "Chiedere a un ente il file di «raccordo-node seen», poi «raccordo-registry restore --seen FILE»."),
+    # -- trying
+    "sandbox-failed": Problem(500, "after-fix", "La rete di prova non è partita, o un suo passo non è riuscito.", "the throw-away network did not start, or a step of it failed", "Leggere che cosa ha detto, chiudere altri programmi pesanti e riprovare."),
     # -- import
     "import-not-a-table": Problem(422, "after-fix", "Il file non è una tabella leggibile.", "not a readable table", "Salvare il foglio come .xlsx o .csv e riprovare."),
     "import-picture": Problem(422, "after-fix", "Il file è un'immagine, non una tabella.", "the file is a picture", "Serve il foglio originale, non una foto o una scansione."),

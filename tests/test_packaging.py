@@ -86,6 +86,12 @@ def test_the_version_is_the_one_the_changelog_names_first() -> None:
     assert released[0].startswith(f"## [{VERSION}]")
 
 
+def test_the_programs_say_the_version_they_are_released_as() -> None:
+    from node.runtime.version import VERSION as SAID
+
+    assert SAID == VERSION, "node/runtime/version.py"
+
+
 def test_the_rooms_look_only_where_they_may() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     ran = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)

@@ -135,6 +135,19 @@ def file_problem(error: OSError) -> ProtocolError:
     return ProtocolError(code, field=None if error.filename is None else str(error.filename))
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from node.runtime.version import VERSION
+
+        terminal.show(f"{ctx.command.name} {VERSION}")
+        ctx.exit()
+
+
+version_option: Final = click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Mostra la versione."
+)
+
+
 # -- kinds of values
 
 

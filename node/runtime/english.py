@@ -159,6 +159,89 @@ TEXTS: Final[dict[str, str]] = {
     "La bacheca d'Ambito si è contraddetta: {count} volte.": "The board has contradicted itself: {count} times.",
     "Avvisare i garanti; le firme sono conservate: «heads», «heads --export».":
         "Tell the guarantors; the signatures are kept: “heads”, “heads --export”.",
+    "Leggere che cosa ha detto, chiudere altri programmi pesanti e riprovare.":
+        "Read what it said, close other heavy programs and try again.",
+    # -- doctor: programs, ports, the way out
+    "Raccordo {version}, Python {python}, SQLite {sqlite}.": "Raccordo {version}, Python {python}, SQLite {sqlite}.",
+    "Serve SQLite 3.37 o successivo: usare un Python più recente.":
+        "SQLite 3.37 or later is needed: use a newer Python.",
+    "Quello in funzione è ancora il {version}.": "What is running is still {version}.",
+    "Fermarlo e riavviarlo.": "Stop it and start it again.",
+    "Il programma non risponde a {where}.": "The program does not answer at {where}.",
+    "Riavviarlo, e guardare i suoi messaggi.": "Restart it, and look at its messages.",
+    "Il programma risponde alle sue porte.": "The program answers at its ports.",
+    "Le porte da usare sono libere.": "The ports to be used are free.",
+    "{where} è già di un altro programma.": "{where} is another program's already.",
+    "Chiudere l'altro programma, o scegliere un'altra porta nella configurazione.":
+        "Stop the other program, or choose another port in the configuration.",
+    "{where}: il sistema non permette questa porta.": "{where}: the system does not permit this port.",
+    "Usare una porta sopra 1023, e davanti un proxy inverso.": "Use a port above 1023, with a reverse proxy in front.",
+    "{where} non è un indirizzo di questo computer.": "{where} is no address of this computer.",
+    "Correggere http.listen_host nella configurazione.": "Correct http.listen_host in the configuration.",
+    "Si esce senza proxy.": "Calls go out without a proxy.",
+    "Il proxy configurato risponde.": "The configured proxy answers.",
+    "Il proxy configurato non risponde.": "The configured proxy does not answer.",
+    "Chiedere indirizzo e porta a chi gestisce la rete dell'ente, poi correggere http.proxy.":
+        "Ask whoever runs the office network for address and port, then correct http.proxy.",
+    "Valgono le autorità di certificazione del sistema.": "The system's certificate authorities are believed.",
+    "Il file delle autorità (http.ca_file) non si legge.": "The file of authorities (http.ca_file) cannot be read.",
+    "I certificati del file delle autorità sono scaduti.": "The certificates in the file of authorities have expired.",
+    "Valgono solo le autorità del file configurato ({count}).":
+        "Only the authorities of the configured file hold ({count}).",
+    "Chiedere il file aggiornato, in formato PEM, a chi gestisce la rete dell'ente.":
+        "Ask whoever runs the office network for the current file, in PEM format.",
+    "{url}: {why}": "{url}: {why}",
+    "{url}: risponde.": "{url}: it answers.",
+    "{url}: risponde; il suo certificato vale ancora {days} giorni.":
+        "{url}: it answers; its certificate holds for {days} more days.",
+    "è un indirizzo interno, o non è https: non si chiama.": "an internal address, or not https: it is not called.",
+    "il nome non si trova.": "the name is not found.",
+    "là non c'è nessun programma in ascolto.": "no program listens there.",
+    "il suo certificato non è di un'autorità conosciuta, o è di un altro nome.":
+        "its certificate is of no known authority, or of another name.",
+    "il suo certificato è scaduto.": "its certificate has expired.",
+    "il proxy non lascia passare.": "the proxy does not let it pass.",
+    "il proxy chiede una password.": "the proxy asks for a password.",
+    "risponde qualcosa che non è Raccordo.": "something answers that is not Raccordo.",
+    "non risponde.": "it does not answer.",
+    "Chiedere a chi gestisce la rete dell'ente: l'indirizzo dev'essere permesso, la password in http.proxy.":
+        "Ask whoever runs the office network: the address has to be allowed, the password stands in http.proxy.",
+    "Se l'ente ispeziona il traffico indicare la sua autorità in http.ca_file; se no avvisare la capofila.":
+        "If the body inspects its traffic, name its authority in http.ca_file; if not, tell the lead body.",
+    "Correggere l'indirizzo: è nell'elenco della rete, o nella configurazione.":
+        "Correct the address: it stands in the network's list, or in the configuration.",
+    "Da dentro può non vedersi: provare da fuori, poi guardare il proxy inverso e il router.":
+        "It may not be visible from inside: try from outside, then look at the reverse proxy and the router.",
+    "Controllare la rete. Intanto si lavora: la posta aspetta e parte da sola.":
+        "Check the network connection. Work goes on meanwhile: post waits and leaves by itself.",
+    "Rinnovarlo adesso nel proxy inverso.": "Renew it now in the reverse proxy.",
+    "Avvisare chi gestisce quel computer.": "Tell whoever runs that computer.",
+    # -- doctor: what ages
+    "L'elenco degli aderenti vale ancora {days} giorni.": "The list of members holds for {days} more days.",
+    "L'elenco degli aderenti è scaduto da {days} giorni.": "The list of members expired {days} days ago.",
+    "Controllare che la bacheca risponda; se no, telefonare alla capofila.":
+        "Check that the board answers; if not, telephone the lead body.",
+    "La chiave più vecchia in uso ha {days} giorni.": "The oldest key in use is {days} days old.",
+    "Cambiarla: quella di posta ogni 90 giorni, quella di firma ogni anno. Vedi «keys».":
+        "Change it: the one for post every 90 days, the one for signing every year. See “keys”.",
+    "Nulla aspetta di partire.": "Nothing waits to leave.",
+    "Aspettano di partire: {count}, il più vecchio da {hours} ore.":
+        "Waiting to leave: {count}, the oldest for {hours} hours.",
+    "Guardare con «sent» a chi, e telefonare a quell'ufficio.": "See to whom with “sent”, and telephone that office.",
+    "La richiesta di entrare nella rete aspetta i garanti.": "The request to join waits for the guarantors.",
+    "Leggere al telefono alla capofila le otto parole di «keys».":
+        "Read the eight words of “keys” to the lead body over the telephone.",
+    "Non è ancora nella rete.": "Not in the network yet.",
+    "Chiedere l'invito alla capofila, poi «join INVITO».":
+        "Ask the lead body for the invitation, then “join INVITATION”.",
+    "Tiene caselle per altri, ma la rete non lo elenca.":
+        "It keeps mailboxes for others, but the network does not list it.",
+    "Chiedere alla capofila di aggiungerlo alle caselle, o togliere «relay».":
+        "Ask the lead body to add it to the mailboxes, or remove “relay”.",
+    "Nelle caselle tenute per altri non aspetta nulla.": "Nothing waits in the mailboxes kept for others.",
+    "Nelle caselle tenute per altri: {count}, il più vecchio da {days} giorni.":
+        "In the mailboxes kept for others: {count}, the oldest for {days} days.",
+    "Qualcuno non ritira la posta: avvisare la capofila.": "Somebody does not fetch their post: tell the lead body.",
     # -- copies
     "; provata {days} giorni fa.": "; opened {days} days ago.",
     "C'è ancora ciò che un ripristino ha messo da parte: {path}": "What a restore put aside is still there: {path}",

@@ -1,7 +1,7 @@
 """The local channel: how a command reaches the process that owns a store (DESIGN §3.4). Loopback only; no HTTP library.
 
 A running process writes `local.json` (0600) into its data directory, with a new token at each start:
-{"port":40123,"token":"b0c9…","pid":4711}
+{"port":40123,"token":"b0c9…","pid":4711,"version":"0.2.0"}
 and answers POST /local/v1/command/{name}. A page in a browser on the same computer must not be able to: the Host has
 to be loopback, an Origin is refused, the token is compared in constant time.
 """
@@ -20,6 +20,7 @@ from node.runtime.platform import mode_command, readable_by_others, replace_priv
 from node.runtime.ports import Random
 from node.runtime.problem import decode_problem
 from node.runtime.routes import Call, Reply, Route
+from node.runtime.version import VERSION
 from protocol.errors import ProtocolError
 
 PREFIX: Final = "/local/v1"
@@ -31,11 +32,12 @@ _HOST_HEADER: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """Where the running process listens, and the token it asks for."""
+    """Where the running process listens, and the token it asks for. `version`: "" before 0.2."""
 
     port: int
     token: str
     pid: int
+    version: str = ""
 
 
 def new_token(dice: Random) -> str:
@@ -45,7 +47,7 @@ def new_token(dice: Random) -> str:
 
 def announce(data_dir: Path, port: int, token: str) -> None:
     """Let commands find this process."""
-    replace_private(_file(data_dir), msgspec.json.encode(Announcement(port, token, os.getpid())))
+    replace_private(_file(data_dir), msgspec.json.encode(Announcement(port, token, os.getpid(), VERSION)))
 
 
 def withdraw(data_dir: Path) -> None:

@@ -3,7 +3,7 @@
 A label names a closed set (a route, a code), never a member, a person or a case.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from node.runtime.routes import Call, Reply, Route
@@ -52,11 +52,15 @@ def render(metrics: Iterable[Counter | Gauge]) -> str:
     return "".join(line + "\n" for metric in metrics for line in metric.lines())
 
 
-def metrics_route(metrics: Iterable[Counter | Gauge], path: str = "/metrics") -> Route:
-    """GET of the text; for the local listener."""
+def metrics_route(
+    metrics: Iterable[Counter | Gauge], path: str = "/metrics", refresh: Callable[[], Awaitable[None]] | None = None
+) -> Route:
+    """GET of the text; for the local listener. `refresh` brings up to date what is not read on the spot."""
     shown = tuple(metrics)
 
     async def show(_: Call) -> Reply:
+        if refresh is not None:
+            await refresh()
         return Reply(body=render(shown).encode(), media=TEXT)
 
     return Route("GET", path, show)

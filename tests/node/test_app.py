@@ -11,13 +11,16 @@ import pytest
 from node import enrolment
 from node.app import App
 from node.body import Body
+from node.follower import Follower
 from node.map import follow
+from node.membership_shell import MembershipShell
 from node.runtime import local, trust
 from node.runtime.caller import signed_headers
 from node.runtime.config import NodeConfig, load_config
 from node.runtime.dice import SystemDice
 from node.runtime.problem import AnsweredError
 from protocol import paths
+from protocol.errors import ProtocolError
 from protocol.proofs import verify_proof
 from protocol.suite import S1
 from schemas.catalogue import CatalogueBundle, LogPage
@@ -142,7 +145,7 @@ async def test_a_referral_goes_by_the_direct_route_and_the_answer_through_a_memb
         assert line["words"].startswith("Accolta")
 
 
-@pytest.mark.feature("F004-28")
+@pytest.mark.feature("F004-16", "F004-28")
 async def test_two_desks_without_inbound_route_exchange_through_a_members_mailbox_with_the_registry_down(world):
     world.found("tavullia", relays=["bacheca", "distretto"])
     world.found("montelabbate", relays=["bacheca", "distretto"])
@@ -169,6 +172,26 @@ async def test_what_was_written_while_everything_was_off_leaves_after_the_restar
     world.clock.at += 3600
     async with world.running("distretto", "tavullia") as apps:
         await reaches(apps["distretto"], leg, "offered")
+
+
+async def test_sync_is_not_refused_because_the_program_itself_was_faster(world, monkeypatch):
+    """The follower's own turn took the page that `sync` was fetching: there is nothing left to do."""
+    taken = []
+
+    async def meanwhile(self, wait):
+        taken.append(wait)
+        raise ProtocolError("log-moved", expected="0", got="4")
+
+    async def no_news(self, registry):
+        return False
+
+    world.found("tavullia", relays=["bacheca"])
+    world.publish()
+    monkeypatch.setattr(Follower, "_follow", meanwhile)
+    monkeypatch.setattr(MembershipShell, "refresh", no_news)
+    async with world.running("tavullia") as apps:
+        await ask(apps["tavullia"], "sync")
+    assert 0 in taken
 
 
 async def test_a_call_without_a_members_signature_is_refused_with_the_time(world):

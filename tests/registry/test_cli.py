@@ -167,6 +167,18 @@ def test_the_real_ceremony_keeps_guarantors_keys_off_the_server(shell, tmp_path_
     assert findings["garanti"] == "ok" and findings["chiavi"] == "ok"
 
 
+def test_everything_doctor_finds_wrong_comes_with_what_to_do(shell):
+    from registry import checks
+
+    assert checks.REMEDIES.keys() == checks.WHAT_ENDS.keys() and all(checks.REMEDIES.values())
+    shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
+    found = json.loads(shell.run("--json", "doctor", code=1).stdout)["checks"]
+    assert [one["name"] for one in found if one["grade"] != "ok" and not one["advice"]] == []
+    assert {"programma", "porte", "indirizzo pubblico"} <= {one["name"] for one in found}
+    quiet = json.loads(shell.run("--json", "doctor", "--offline", code=1).stdout)["checks"]
+    assert "indirizzo pubblico" not in {one["name"] for one in quiet}
+
+
 def test_doctor_finds_guarantors_keys_left_on_the_server(shell):
     shell.run("init", "--answers", answers(shell.path / "a.toml"), "--key-dir", "chiavetta")
     found = {row["name"]: row for row in json.loads(shell.run("--json", "doctor", code=1).stdout)["checks"]}

@@ -28,7 +28,7 @@ def mounted(monkeypatch):
     def mount(text):
         real = Path.read_text
         monkeypatch.setattr(
-            Path, "read_text", lambda self, **kw: text if str(self) == "/proc/mounts" else real(self, **kw)
+            Path, "read_text", lambda self, **kw: text if str(self) == "/proc/self/mounts" else real(self, **kw)
         )
 
     return mount

@@ -180,6 +180,7 @@ while True:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.feature("F004-16")
 def test_killing_the_owner_loses_no_acknowledged_row(path):
     acknowledged: set[int] = set()
     for kill in range(5):
