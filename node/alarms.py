@@ -21,6 +21,13 @@ ALARMS: Final[dict[str, str]] = {
     "erasure-asked": "L'altro ufficio chiede di cancellare un invio: rispondere con «answer-erase».",
     "erasure-refused": "L'altro ufficio non cancella: il motivo si vede con «erasures».",
     "recall-opened": "L'invio mandato per errore era già stato aperto: valutare la violazione entro 72 ore.",
+    "key-new": "L'ufficio ha una chiave nuova: prima di scrivergli telefonare e confrontare le otto parole, poi "
+    "«keys confirm».",
+    "keys-refused": "La bacheca non ha accettato le nostre chiavi nuove: il programma riprova. Se si ripete, sentire "
+    "l'ente capofila.",
+    "own-entry-foreign-routes": "L'elenco porta una nostra dichiarazione che questo programma non ha scritto. Se non è "
+    "tornato da una copia, qualcuno ha la nostra chiave: «keys compromised».",
+    "own-entry-changed": "I dati del nostro ente nell'elenco sono cambiati: controllarli con «members».",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

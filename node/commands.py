@@ -38,12 +38,13 @@ def table() -> Mapping[str, Command]:
     from node.cases.commands import COMMANDS as CASES
     from node.cases.rights_commands import COMMANDS as RIGHTS
     from node.catalogue.commands import COMMANDS as CATALOGUE
+    from node.keys.commands import COMMANDS as KEYS
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
     from node.proof_commands import COMMANDS as PROOFS
     from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **RIGHTS, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING}
+    return {**CASES, **RIGHTS, **CATALOGUE, **KEYS, **MAP, **MEMBER, **PROOFS, **RESTORING}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
@@ -107,4 +108,4 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
 
 
 # Need the network: only a running process has them.
-SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup"})
+SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup", "recover"})

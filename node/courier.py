@@ -52,6 +52,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()
         self.clock_skew: dict[str, int] = {}
+        self.behind: Callable[[], None] = _nothing  # a peer holds a newer members document than we do
         self.set_aside = Counter("raccordo_set_aside_total", "Messaggi messi da parte per un errore nostro")
         self.in_flight = IN_FLIGHT
         self.batch = BATCH_ITEMS
@@ -197,6 +198,11 @@ class Courier:
         """Verifies, applies and acknowledges a batch, however it came."""
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
+        held, checked = prepared
+        if any(isinstance(one, inbox.Arrived) and one.verified.routing.mv > held.version for one in checked) or any(
+            isinstance(one, inbox.Turned) and one.code == "unknown-key" for one in checked
+        ):
+            self.behind()
         sealed = self._body.ctx.sealed
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
         self._tell_faults()
@@ -279,6 +285,10 @@ class Courier:
         if response.date is not None:
             self.clock_skew[base] = response.date - self._body.clock.now()
         return response
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 # A sealing we cannot judge yet stays in the mailbox; any other refusal is the sender's to repair, so it may go.

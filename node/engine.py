@@ -12,6 +12,8 @@ from pathlib import Path
 from node.cases import operators, standing
 from node.context import Context
 from node.exchange import aside, delivery, erased, heads, inbox, letters, outbox, quota, restored, tables, telling
+from node.keys import own, resigning
+from node.keys.tables import MIGRATIONS as KEYS_MIGRATIONS
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -32,6 +34,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *letters.MIGRATIONS,
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
+    *KEYS_MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -107,6 +110,7 @@ class Exchange:
         return heads.turn(tx, self.ctx)
 
     def tick(self, tx: sqlite3.Connection) -> int:
-        """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
+        """Periodic: our own keys; seals again what expired or whose key counts no more; tells people what stands."""
+        own.turn(tx, self.ctx)
         telling.tell(tx, self.ctx)
-        return outbox.reseal_stale(tx, self.ctx)
+        return outbox.reseal_stale(tx, self.ctx) + resigning.reseal_revoked(tx, self.ctx)

@@ -322,6 +322,22 @@ class PendingFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     items: list[Pending]
 
 
+class RecoveryFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a body that lost its keys takes to the guarantors, and what each of them gives back. It looks like this:
+
+    {"v":1,"net":"wVf…","node":"comune-tavullia","name":"Comune di Tavullia","roots":["{…}"],"draft":"{…}","signed":""}
+    `draft` is the exact KeyStatement payload (reason recovery) they sign; `signed` General JSON, once one of them has.
+    """
+
+    v: Literal[1]
+    net: Hash
+    node: NodeId
+    name: Name
+    roots: Annotated[list[GeneralText], Meta(min_length=1, max_length=256)]
+    draft: GeneralText
+    signed: Annotated[str, Meta(max_length=16384)] = ""
+
+
 class Approval(Struct, frozen=True, forbid_unknown_fields=True):
     """One signed draft: General JSON with at least one guarantor's signature; several approvals are merged."""
 

@@ -27,22 +27,22 @@ CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT N
 )
 
 _DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
-_MANAGE: Final = frozenset({"operators", "assign", "publish", "import", "confirm-peer"})
+_MANAGE: Final = frozenset({"operators", "assign", "publish", "import", "confirm-peer", "confirm-key"})
 _ERASE: Final = frozenset({"erase", "erase-answer", "limit", "person"})
 # What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
 # access-log, and for the rights of the person erase, erase-answer, recall, rectify, limit, read-limited, person,
 # retention. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
-    "RL-OPSPORT": _DESK | {"read", "hand-over", "import", "recall", "rectify"},
+    "RL-OPSPORT": _DESK | {"read", "hand-over", "import", "recall", "rectify", "confirm-key"},
     "RL-COORDSPORT": _DESK | {"read", "hand-over", "recall", "rectify"} | _MANAGE | _ERASE,
-    "RL-ASSOC": _DESK | {"start", "read", "hand-over", "recall", "rectify"},
+    "RL-ASSOC": _DESK | {"start", "read", "hand-over", "recall", "rectify", "confirm-key"},
     "RL-RESP": _DESK
-    | {"start", "read", "hand-over", "access-log", "recall", "rectify", "read-limited", "retention"}
+    | {"start", "read", "hand-over", "access-log", "recall", "rectify", "read-limited", "retention", "keys"}
     | _MANAGE
     | _ERASE,
     "RL-VOLONT": _DESK | {"read", "recall"},
     "RL-REFNODO": frozenset({"publish", "import"}),
-    "RL-TECNICO": frozenset({"operators"}),
+    "RL-TECNICO": frozenset({"operators", "keys"}),
     "RL-DPO": frozenset({"access-log"}),
     "RL-DISF": frozenset(),
 }
