@@ -25,6 +25,9 @@ ALARMS: Final[dict[str, str]] = {
     "«keys confirm».",
     "keys-refused": "La bacheca non ha accettato le nostre chiavi nuove: il programma riprova. Se si ripete, sentire "
     "l'ente capofila.",
+    "member-left": "Ha lasciato la rete con invii ancora aperti: quelli mandati si chiudono con «cancel» o «lapse», "
+    "quelli ricevuti come gli altri.",
+    "publish-again": "Siamo rientrati nella rete: le nostre voci vanno pubblicate di nuovo, con «publish».",
     "own-entry-foreign-routes": "L'elenco porta una nostra dichiarazione che questo programma non ha scritto. Se non è "
     "tornato da una copia, qualcuno ha la nostra chiave: «keys compromised».",
     "own-entry-changed": "I dati del nostro ente nell'elenco sono cambiati: controllarli con «members».",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from node import enrolment
+from node import enrolment, leaving
 from node import requests as ask
 from node.body import Body
 from node.cases import operators
@@ -132,7 +132,7 @@ class App:
         own = {
             "join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof,
             "backup": backups.command, "recall": self._recall, "person": self._person, "erase": self._erase,
-            "recover": self._recover,
+            "recover": self._recover, "export": self._export, "leave": self._leave,
         }  # fmt: skip
         commands = _Handlers(self._command, own)
         routes = [
@@ -304,6 +304,35 @@ class App:
             raise refused
         await self.keeper.turn()
         return await self.readers.read(lambda db: run_in(db, self.body, "own-keys", b"{}"))
+
+    async def _export(self, payload: bytes) -> bytes:
+        """Opening every case takes its time: logged first, then written beside the writer."""
+        from node import exporting
+
+        asked = decode_as(ask.Export, payload)
+        ctx = self.body.ctx
+        await self.writer.submit(lambda tx: exporting.record(tx, ctx, asked))
+        return msgspec.json.encode(await self.readers.read(lambda db: exporting.write(db, ctx, asked)))
+
+    async def _leave(self, payload: bytes) -> bytes:
+        """Said to the registry; we are out when the list says so."""
+        asked, ctx = decode_as(ask.Leave, payload), self.body.ctx
+        request = msgspec.json.encode(await self.writer.submit(lambda tx: leaving.check(tx, ctx, asked)))
+        last = ProtocolError("unreachable", got="registry")
+        for url in await self._registry():
+            try:
+                await self.courier.call("POST", url, paths.LEAVE, aud=ctx.membership.doc.registry.id, body=request)
+                break
+            except ProtocolError as problem:
+                if problem.code not in ("unreachable", "not-a-member"):  # not a member: it was heard before
+                    raise
+                last = problem
+        else:
+            await self._refresh_once()
+            if ctx.membership.member(ctx.me).status != "ended":
+                raise last
+        await self._refresh_once()
+        return msgspec.json.encode(await self.readers.read(lambda db: leaving.standing(db, ctx)))
 
     async def _sync(self, payload: bytes) -> bytes:
         """Look at once, instead of at the next turn: members, log, queue."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from node import cli_backup, cli_cases, cli_catalogue, cli_keys, cli_map, cli_proofs, cli_rights, cli_setup
+from node import cli_backup, cli_cases, cli_catalogue, cli_keys, cli_leaving, cli_map, cli_proofs, cli_rights, cli_setup
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
 from node.runtime.cli_kit import Folder
 
@@ -36,6 +36,7 @@ for command in (
     *cli_proofs.COMMANDS,
     *cli_cases.COMMANDS,
     *cli_rights.COMMANDS,
+    *cli_leaving.COMMANDS,
 ):
     cli.add_command(command)
 

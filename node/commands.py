@@ -108,4 +108,4 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
 
 
 # Need the network: only a running process has them.
-SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup", "recover"})
+SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup", "recover", "leave"})

@@ -30,6 +30,7 @@ from schemas.wire import Batch, DeliveryAnswer, Item, MailboxAck, MailboxAckAnsw
 
 T = TypeVar("T")
 IN_FLIGHT: Final = 6  # batches at once for one destination (PERFORMANCE §5)
+BEHIND_WAIT: Final = 3  # seconds until we look again at what a newer members document will let us read
 IDLE: Final = 5.0  # seconds between looks at the clock when nothing wakes us
 _ANSWER_BYTES: Final = 8 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
@@ -157,17 +158,19 @@ class Courier:
         if url is None:
             raise ProtocolError("unreachable", got=relay)
         me = self._body.ctx.me
-        after = ""
+        after, wait = "", POLL_WAIT
         while True:
-            target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={POLL_WAIT}"
-            response = await self.call("GET", url, target, aud=relay, body=None, wait=POLL_WAIT)
+            target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={wait}"
+            response = await self.call("GET", url, target, aud=relay, body=None, wait=wait)
             page = decode(response.body, MailboxPage, max_bytes=_ANSWER_BYTES)
             if not page.items:
                 return bool(after)
-            await self._take_in(relay, url, page)
+            if await self._take_in(relay, url, page):
+                wait = BEHIND_WAIT
             after = page.items[-1].pos
 
-    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> None:
+    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> bool:
+        """True when something stays there that a newer members document will let us read."""
         items = [Item(e=posted.e, s=posted.s, r=posted.r) for posted in page.items]
         received = await self.receive(items, relayed=True)
         kept = {later.i for later in received.answer.later if later.code in _KEEP_IN_MAILBOX}
@@ -178,6 +181,7 @@ class Courier:
         response = await self.call("POST", url, target, aud=relay, body=_encode(ack))
         filed = set(decode(response.body, MailboxAckAnswer, max_bytes=_ANSWER_BYTES).filed)
         await self._carry_the_rest(received, filed)
+        return any(later.code == "unknown-key" for later in received.answer.later)
 
     async def _carry_the_rest(self, received: inbox.Received, filed: set[int]) -> None:
         """Receipts whose senders have no mailbox at that relay travel by their own routes."""

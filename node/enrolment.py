@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct
 from node.body import KEYS_NAME, Body
 from node.context import set_setting, setting
 from node.engine import store_path
+from node.exchange.outbox import CLOCK_TOLERANCE
 from node.keys import own as own_keys
 from node.runtime.keystore import Keystore as KeyFile
 from node.runtime.platform import replace_private
@@ -142,6 +143,8 @@ def compose(tx: sqlite3.Connection, body: Body, wish: JoinWish) -> JoinRequest:
         raise ProtocolError("bad-shape", field="node", expected=body.ctx.me, got=wish.wanted.node)
     if wish.invitation.exp <= body.clock.now():
         raise ProtocolError("invitation-invalid", field="exp")
+    if abs(int(setting(tx, "clock_offset", "0"))) > CLOCK_TOLERANCE:
+        raise ProtocolError("clock-wrong")
     relays = wish.relays or [relay.id for relay in wish.invitation.relays]
     set_setting(tx, _WANTED, msgspec.json.encode(wish.wanted).decode())
     set_setting(tx, _INVITATION, msgspec.json.encode(wish.invitation).decode())

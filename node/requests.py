@@ -411,3 +411,24 @@ class Recover(Request, frozen=True):
     invitation: Invitation | None = None
     seed: Annotated[bytes, Meta(min_length=32, max_length=32)] | None = None
     signed: Annotated[list[str], Meta(max_length=32)] = []
+
+
+# -- leaving
+
+
+class Export(Request, frozen=True):
+    """Everything this body holds into the new file `path`; `sealed` under a passphrase or a key."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4000)]
+    as_: Operator
+    sealed: bool = False
+    passphrase: Annotated[str, Meta(max_length=1000)] | None = None
+    key: Annotated[bytes, Meta(min_length=32, max_length=32)] | None = None
+
+
+class Leave(Request, frozen=True):
+    """The body leaves the network; `confirm` repeats its id, `anyway`: with referrals still open."""
+
+    as_: Operator
+    confirm: str
+    anyway: bool = False

@@ -296,6 +296,19 @@ class JoinRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     code: Name | UnsetType = UNSET
 
 
+class LeaveRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/leave, by the member itself, whose token signs the call: {"net":"wVf…","node":"comune-tavullia"}"""
+
+    net: Hash
+    node: NodeId
+
+
+class LeaveAnswer(Struct, frozen=True):
+    """The members version that lists it as ended."""
+
+    version: int
+
+
 class JoinAnswer(Struct, frozen=True):
     """Answer to a join: `ref` names the request; the node is in only when it finds itself in a verified document."""
 

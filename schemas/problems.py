@@ -109,6 +109,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "invitation-invalid": Problem(403, "never", "L'invito non è valido, è scaduto o è già stato usato.", "invitation unknown, used or expired", "Chiedere un nuovo invito alla capofila."),
     "id-taken": Problem(409, "after-fix", "Il nome tecnico è già usato.", "node id already used", "Sceglierne un altro."),
     "already-decided": Problem(409, "never", "La richiesta è già stata decisa.", "already decided", "Controllare l'elenco degli aderenti."),
+    "still-open": Problem(409, "after-fix", "Ci sono invii ancora aperti, o in partenza.", "referrals are open or still to be sent", "Concluderli prima, oppure «leave --anyway»."),
     "not-degraded": Problem(409, "later", "La rete non si aggiorna da troppo tempo: non si offrono nuovi invii.", "beyond the degraded period", "Ripristinare il collegamento con la bacheca d'Ambito."),
     # -- catalogue
     "catalogue-id-not-yours": Problem(409, "never", "Una voce usa l'identificativo di un altro ente.", "an id first logged by another member", "Togliere la voce e inserirla di nuovo."),

@@ -15,7 +15,7 @@ from node.cases import operators, standing
 from node.context import Context, setting
 from node.exchange.erased import settle_changed, tombstone
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
-from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
+from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event, write_or_wait
 from node.requests import Act, FollowRedirect, HandOver, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
@@ -109,7 +109,9 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
         outcome=_or_unset(request.outcome), text=_or_unset(request.text), ref=_or_unset(request.ref),
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
     )  # fmt: skip
-    write_event(tx, ctx, leg, writer, body)
+    gone = leg.side != "L" and (peer := ctx.member(leg.peer)) is not None and peer.status == "ended"
+    # a case goes on here when the other end has left; what is written waits in case it comes back
+    (write_or_wait if gone else write_event)(tx, ctx, leg, writer, body)
     settle_changed(tx, ctx, [leg.leg])
     now = ctx.clock.now()
     after = refold(tx, leg.leg, now)

@@ -37,7 +37,19 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "RL-COORDSPORT": _DESK | {"read", "hand-over", "recall", "rectify"} | _MANAGE | _ERASE,
     "RL-ASSOC": _DESK | {"start", "read", "hand-over", "recall", "rectify", "confirm-key"},
     "RL-RESP": _DESK
-    | {"start", "read", "hand-over", "access-log", "recall", "rectify", "read-limited", "retention", "keys"}
+    | {
+        "start",
+        "read",
+        "hand-over",
+        "access-log",
+        "recall",
+        "rectify",
+        "read-limited",
+        "retention",
+        "keys",
+        "export",
+        "leave",
+    }
     | _MANAGE
     | _ERASE,
     "RL-VOLONT": _DESK | {"read", "recall"},

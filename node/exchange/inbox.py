@@ -538,8 +538,12 @@ def _advance(
             "SELECT mid, jti, cm, k, st, h, prob FROM inbox WHERE sender = ? AND jti = ? AND k = 'stored'",
             (sender, jti[0]),
         ).fetchall()
+        said = {
+            answer.mid for answer in batch.acks.get(sender, ())
+        }  # an earlier gap of this batch, or an earlier `void`
         for row in rows:
-            batch.acks.setdefault(sender, []).append(_Answer(*row)._replace(k="processed", h=h))
+            if row[0] not in said:
+                batch.acks.setdefault(sender, []).append(_Answer(*row)._replace(k="processed", h=h))
         for mine in [a for a in batch.acks.get(sender, ()) if a.jti == jti[0] and a.k == "stored"]:
             batch.acks[sender].remove(mine)
             batch.acks[sender].append(mine._replace(k="processed", h=h))

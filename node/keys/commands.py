@@ -15,6 +15,7 @@ from protocol.fingerprint import fingerprint
 from schemas.membership import RecoveryFile
 
 if TYPE_CHECKING:
+    from node import exporting
     from node.body import Body
 
 
@@ -95,6 +96,14 @@ def _rotate(tx: sqlite3.Connection, body: "Body", request: ask.RotateKeys) -> Ow
     return _own(tx, body, ask.Nothing())
 
 
+def _export(tx: sqlite3.Connection, body: "Body", request: ask.Export) -> "exporting.Exported":
+    """With no program running: in one go. The running one logs it first and writes beside its writer."""
+    from node import exporting
+
+    exporting.record(tx, body.ctx, request)
+    return exporting.write(tx, body.ctx, request)
+
+
 def _request(tx: sqlite3.Connection, body: "Body", _: ask.Nothing) -> RecoveryFile:
     return recovering.request(tx, body.ctx)
 
@@ -105,4 +114,5 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "confirm-key": Command(ask.ConfirmKey, _confirm, writes=True, sends=True),
     "rotate-keys": Command(ask.RotateKeys, _rotate, writes=True, sends=True),
     "recovery-request": Command(ask.Nothing, _request, writes=True),
+    "export": Command(ask.Export, _export, writes=True),
 }

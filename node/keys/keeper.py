@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -9,7 +10,7 @@ import msgspec
 
 from node import enrolment
 from node.body import Body
-from node.keys import own
+from node.keys import own, republishing
 from node.keys.own import Posting
 from node.runtime.client import Outbound
 from node.runtime.logs import event
@@ -53,9 +54,13 @@ class Keeper:
         body = self._body
         if not body.ctx.joined:
             return
-        posting = await self._writer.submit(lambda tx: own.turn(tx, body.ctx))
+        posting = await self._writer.submit(self._turn)
         if posting is not None and posting.next_at <= body.clock.now():
             await self.post(posting)
+
+    def _turn(self, tx: sqlite3.Connection) -> Posting | None:
+        republishing.came_back(tx, self._body.ctx)
+        return own.turn(tx, self._body.ctx)
 
     async def post(self, posting: Posting) -> ProtocolError | None:
         """One try; what became of it is a command. The refusal, if it was refused."""

@@ -15,7 +15,7 @@ from node.exchange.outbox import CLOCK_TOLERANCE, raise_alarm
 from protocol import rotation, statements
 from protocol.entries import Member
 from protocol.errors import ProtocolError
-from protocol.limits import HOUR
+from protocol.limits import CLOCK_AHEAD_MAX, HOUR
 from protocol.strict import b64u_encode, digest
 from protocol.suite import SigningKey
 from schemas.membership import KeyReason, KeyStatement, RoutesStatement
@@ -282,18 +282,24 @@ def key_statement(ctx: Context, own: Member, key: SigningKey, kind: Kind, now: i
 
 
 def _routes(ctx: Context, own: Member, now: int, *, at_once: bool) -> RoutesStatement:
-    """Our addresses as they were, our sealing keys as they are."""
+    """Our addresses as they were, our sealing keys as they are; in force already by a clock that is somewhat behind."""
+    begin = now - CLOCK_AHEAD_MAX
     held, membership = rotation.stated(own), ctx.membership
     keys = held_sealing(ctx)
     listed = rotation.to_state(keys, rotation.since_of(held), membership.policy, now, at_once=at_once)
     if held is None:
         relays = list(membership.relays)
         return RoutesStatement(
-            net=ctx.net, node=ctx.me, n=1, since=now, urls=[], relays=relays[:8], sealing=listed, iat=now
+            net=ctx.net, node=ctx.me, n=1, since=begin, urls=[], relays=relays[:8], sealing=listed, iat=now
         )
     known = [relay for relay in held.relays if relay in membership.relays]
     return msgspec.structs.replace(
-        held, n=held.n + 1, since=now if at_once else max(now, held.since), relays=known, sealing=listed, iat=now
+        held,
+        n=held.n + 1,
+        since=begin if at_once or held.since <= now else held.since,
+        relays=known,
+        sealing=listed,
+        iat=now,
     )
 
 

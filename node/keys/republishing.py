@@ -5,14 +5,18 @@ its records stay, and those that wait behind it follow on the new bytes.
 """
 
 import sqlite3
+from typing import Final
 
 import msgspec
 
-from node.context import Context
+from node.context import Context, set_setting, setting
+from node.exchange.outbox import raise_alarm
 from protocol import jws
 from protocol.publications import PUBLICATION_MAX
 from protocol.strict import digest
 from schemas.catalogue import Publication, Visibility
+
+_CHAIN: Final = "own_chain"
 
 
 def sign_again(tx: sqlite3.Connection, ctx: Context, vis: Visibility) -> int:
@@ -35,3 +39,18 @@ def sign_again(tx: sqlite3.Connection, ctx: Context, vis: Visibility) -> int:
         )
         done += 1
     return done
+
+
+def came_back(tx: sqlite3.Connection, ctx: Context) -> bool:
+    """A re-admitted body's entries are gone from the map: they are signed again when people publish, who are told."""
+    own = ctx.member(ctx.me)
+    if own is None:
+        return False
+    before, first = setting(tx, _CHAIN, ""), own.chain[0].kid
+    if before == first:
+        return False
+    set_setting(tx, _CHAIN, first)
+    published = tx.execute("UPDATE publication_out SET exp = 0 WHERE state = 'accepted'").rowcount if before else 0
+    if published:
+        raise_alarm(tx, ctx.clock.now(), "publish-again", ctx.me, None, None)
+    return published > 0

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from typing import Final
 
+from node import leaving
 from node.context import Context, set_setting, setting
 from node.exchange.outbox import raise_alarm
 from node.keys import confirming
@@ -30,6 +31,9 @@ def adopted(tx: sqlite3.Connection, ctx: Context, fresh: Membership) -> None:
 
 
 def _peer(tx: sqlite3.Connection, ctx: Context, member: Member, before: Member | None) -> None:
+    left = member.status == "ended" and (before is None or before.status != "ended")
+    if left and any(leaving.open_legs(tx, peer=member.node).values()):
+        raise_alarm(tx, ctx.clock.now(), "member-left", member.node, None, None)
     link, how = beginning(member)
     if before is not None and beginning(before)[0].kid != link.kid and how == "first":
         how = "readmitted"  # a document that keeps quiet about the chain before
@@ -74,8 +78,9 @@ def _routes_are_foreign(tx: sqlite3.Connection, own: Member) -> bool:
 
 def _admission_changed(tx: sqlite3.Connection, own: Member) -> bool:
     """Name, territory or powers: guarantors signed it, and we have to know."""
-    before, now = setting(tx, _SEEN, ""), own.verified.payload_hash
+    first, now = own.admission.first, own.verified.payload_hash
+    before, _, began = setting(tx, _SEEN, "").partition(" ")
     if before == now:
         return False
-    set_setting(tx, _SEEN, now)
-    return before != ""
+    set_setting(tx, _SEEN, f"{now} {first}")
+    return before != "" and began == first  # under another first key we asked for it ourselves

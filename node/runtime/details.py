@@ -91,6 +91,8 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"a whole copy of this program", "una copia intera, fatta da questo programma"),
     (r"a copy of the keys", "una copia delle sole chiavi"),
     (r"a recovery key file", "un file di chiave di recupero"),
+    (r"(\d+) open, (\d+) queued", r"\1 aperti, \2 in partenza"),
+    (r"an export", "un'esportazione"),
     (r"a recovery of that body", "la richiesta di chiave nuova di quell'ente"),
     (r"the request of this body, as it stands now", "la richiesta di questo ente, com'è adesso: farne un'altra"),
     (r"an absolute path", "un percorso intero, dalla radice"),

@@ -322,3 +322,37 @@ def test_what_guarantors_signed_for_another_key_or_for_an_entry_that_moved_on_is
     net.settle()  # its key was stated as a rotation meanwhile
     refused("key-chain", lambda: desk.run(lambda tx: recovering.with_guarantors(tx, desk.ctx, [file.signed])))
     assert jws.parse_general(file.signed.encode(), jws.KEY, max_bytes=GENERAL_MAX)
+
+
+# -- coming back
+
+
+def test_who_asks_to_come_back_has_the_right_time_and_another_key(net, tmp_path):
+    from node import enrolment
+    from schemas.membership import Invitation
+
+    desk = net["tavullia"]
+    net.world.run(lambda tx: net.world.engine.suspend(tx, "tavullia"))
+    net.refresh()
+    made = net.world.run(lambda tx: net.world.engine.readmit(tx, "tavullia"))
+    wish = enrolment.JoinWish(
+        invitation=msgspec.convert(msgspec.to_builtins(made), Invitation),
+        wanted=net.wanted("tavullia", recovery=x(signer("emergency-tavullia"))), urls=["https://tavullia.example"],
+    )  # fmt: skip
+    body = type("Body", (), {"ctx": desk.ctx, "clock": desk.ctx.clock})
+    desk.run(lambda tx: tx.execute("INSERT INTO setting VALUES ('clock_offset', '4000')"))
+    refused("clock-wrong", lambda: desk.run(lambda tx: enrolment.compose(tx, body, wish)))
+    desk.run(lambda tx: tx.execute("DELETE FROM setting WHERE name = 'clock_offset'"))
+    request = desk.run(lambda tx: enrolment.compose(tx, body, wish))
+    assert desk.run(lambda tx: enrolment.compose(tx, body, wish)).first == request.first != x(signer("tavullia"))
+    ref = net.world.join(msgspec.json.encode(request)).ref
+    net.world.admit(net.world.approve(ref))
+    leg = desk.refer  # the desk works on once it sees itself
+    net.refresh()
+    assert desk.ctx.keys.signing.kid == net.world.members.member("tavullia").current.kid
+    assert alarms(desk) == {"own-entry-not-active"}  # of before; nothing looks like tampering
+    assert alarms(net["distretto"]) == {"key-new"}
+    refused("key-unconfirmed", net["distretto"].refer, "tavullia")
+    sent = leg("distretto").leg
+    net.wait(2)
+    assert leg_states(sent, desk, net["distretto"]) == ["offered", "offered"]

@@ -271,6 +271,7 @@ _FAIR_REFUSALS: Final = frozenset(
         "to-self",
         "incapable-recipient",
         "erased",
+        "key-unconfirmed",
     }
 )
 _KEEP: Final = RetentionConfig(keep=1)

@@ -33,6 +33,9 @@ FAULTS: Final[tuple[str, ...]] = (
     "defect",  # a reader that refuses some events for ever
     "mimic",  # a member that uses other members' event ids
     "erasure",  # people erase, recall and answer such requests, at any moment
+    "compromise",  # a member revokes its keys
+    "recovery",  # a member loses its keys and comes back by its emergency key
+    "readmission",  # a member is suspended, and comes back under another key
 )
 
 
