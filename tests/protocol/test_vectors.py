@@ -29,7 +29,7 @@ from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
 from schemas.problems import PROBLEMS
-from tests.protocol import make_vectors
+from tests.protocol import make_vectors, vectors_keys
 from tests.protocol.samples import Ring
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "vectors"
@@ -134,6 +134,7 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "tokens": tokens,
     "proofs": proofs,
     "heads": heads,
+    "statements": vectors_keys.read,
 }
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['name']}")
