@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -23,8 +23,12 @@ from node.cli_kit import (
 )
 from node.runtime import terminal
 from node.runtime.platform import create_private
+from node.runtime.wording import say
 from protocol.errors import ProtocolError
 from schemas.membership import Invitation, RecoveryFile
+
+if TYPE_CHECKING:
+    from node.runtime.doctor import Check
 
 USES: Final = {"sign": "firma", "seal": "posta"}
 STATES: Final = {"current": "in uso", "next": "prossima", "old": "vecchia"}
@@ -102,6 +106,30 @@ def _peer(peer: _Peer) -> str:
     if peer.confirmed is not None:
         return f"{head}; confermata da {peer.operator or '–'} il {clock(peer.confirmed)}."
     return f"{head}: DA CONFERMARE. Telefonare, farsi leggere le otto parole, poi «keys confirm {peer.node}»."
+
+
+def checks(session: Session) -> "list[Check]":
+    """What `doctor` asks about keys: of ours and of others."""
+    from node.runtime.doctor import Check, Finding
+
+    def ours() -> Finding:
+        own = msgspec.json.decode(session.call("own-keys", ask.Nothing()), type=_Own)
+        if own.since is None:
+            return Finding("ok", say("Non ancora nella rete."))
+        if not own.emergency:
+            text = say("Nessuna chiave d'emergenza depositata: se le chiavi si perdono servono più garanti.")
+            return Finding("warn", text, say("«keys emergency», poi la capofila con «amend --emergency»."))
+        return Finding("ok", say("Chiave d'emergenza depositata; le altre si rinnovano da sole."))
+
+    def theirs() -> Finding:
+        peers = msgspec.json.decode(session.call("peer-keys", ask.Nothing()), type=list[_Peer])
+        names = ", ".join(peer.node for peer in peers if peer.confirmed is None)
+        if not names:
+            return Finding("ok", say("Nessuna chiave di altri uffici da confermare."))
+        text = say("Chiavi nuove da confermare al telefono: {nodes}").format(nodes=names)
+        return Finding("warn", text, say("Telefonare, poi «keys confirm»; finché non è fatto a loro non parte nulla."))
+
+    return [Check("chiavi dell'ente", ours), Check("chiavi degli altri", theirs)]
 
 
 @keys.command("confirm", cls=ItalianCommand, short_help="Conferma la chiave nuova di un altro ufficio.")

@@ -13,6 +13,7 @@ from node import requests as ask
 from node.alarms import words
 from node.answers import Aside, Tried
 from node.cli_cases import clock, short_code
+from node.cli_keys import checks as key_checks
 from node.cli_keys import emergency_public
 from node.cli_kit import (
     InFile,
@@ -590,6 +591,7 @@ def _checks(session: Session) -> "list[Check]":
         checks.Check("archivio", lambda: _store(session, db)),
         checks.Check("storia della bacheca", lambda: _history(session)),
         *_backup_checks(session),
+        *key_checks(session),
     ]
 
 
