@@ -31,6 +31,11 @@ ALARMS: Final[dict[str, str]] = {
     "own-entry-foreign-routes": "L'elenco porta una nostra dichiarazione che questo programma non ha scritto. Se non è "
     "tornato da una copia, qualcuno ha la nostra chiave: «keys compromised».",
     "own-entry-changed": "I dati del nostro ente nell'elenco sono cambiati: controllarli con «members».",
+    "attachment-unsupported": "Il programma dell'altro ufficio non riceve allegati: consegnarli in altro modo.",
+    "attachment-refused": "Un allegato non è stato accettato o non è più leggibile: telefonare all'ufficio.",
+    "attachment-unconfirmed": "L'altro ufficio non conferma di avere un allegato intero: telefonare.",
+    "attachment-late": "Un allegato annunciato non arriva: telefonare all'ufficio.",
+    "attachment-failed": "Un allegato è arrivato guasto più volte: chiedere all'ufficio di allegarlo di nuovo.",
     "own-entry-absent": "Il nostro ente non è più nell'elenco degli aderenti: sentire l'ente capofila.",
     "own-entry-not-active": "Il nostro ente risulta sospeso o uscito dalla rete: sentire l'ente capofila.",
     "own-entry-foreign-key": "L'elenco indica per noi una chiave che non è nostra: possibile manomissione, telefonare.",

@@ -11,7 +11,21 @@ from pathlib import Path
 
 from node.cases import operators, standing
 from node.context import Context
-from node.exchange import aside, delivery, erased, heads, inbox, letters, outbox, quota, restored, tables, telling
+from node.exchange import (
+    aside,
+    blobs,
+    delivery,
+    erased,
+    heads,
+    inbox,
+    letters,
+    outbox,
+    parts,
+    quota,
+    restored,
+    tables,
+    telling,
+)
 from node.keys import own, resigning
 from node.keys.tables import MIGRATIONS as KEYS_MIGRATIONS
 from node.mailbox import box
@@ -34,6 +48,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *letters.MIGRATIONS,
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
+    *blobs.MIGRATIONS,
     *KEYS_MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
@@ -70,6 +85,7 @@ class Exchange:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
         self.faults.extend(received.faults)
+        parts.fill(tx, self.ctx)
         return received
 
     def due(
@@ -99,6 +115,7 @@ class Exchange:
         legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
         self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
+        parts.fill(tx, self.ctx)
         return legs
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
@@ -113,4 +130,5 @@ class Exchange:
         """Periodic: our own keys; seals again what expired or whose key counts no more; tells people what stands."""
         own.turn(tx, self.ctx)
         telling.tell(tx, self.ctx)
-        return outbox.reseal_stale(tx, self.ctx) + resigning.reseal_revoked(tx, self.ctx)
+        sealed = outbox.reseal_stale(tx, self.ctx) + resigning.reseal_revoked(tx, self.ctx)
+        return sealed + parts.tick(tx, self.ctx)
