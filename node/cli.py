@@ -14,10 +14,12 @@ from node import (
     cli_cases,
     cli_catalogue,
     cli_keys,
+    cli_late,
     cli_leaving,
     cli_map,
     cli_proofs,
     cli_rights,
+    cli_routing,
     cli_setup,
 )
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
@@ -46,6 +48,8 @@ for command in (
     *cli_map.COMMANDS,
     *cli_proofs.COMMANDS,
     *cli_cases.COMMANDS,
+    *cli_routing.COMMANDS,
+    *cli_late.COMMANDS,
     *cli_attachments.COMMANDS,
     *cli_rights.COMMANDS,
     *cli_leaving.COMMANDS,

@@ -6,16 +6,19 @@ The shell (node.app) and the simulator drive it alike: `prepare` outside the tra
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from node.cases import operators, standing
+from node.cases import late, operators, standing
+from node.cases import tables as case_tables
 from node.context import Context
 from node.exchange import (
     aside,
     blobs,
     delivery,
     erased,
+    forwarding,
     heads,
     inbox,
     letters,
@@ -49,6 +52,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
     *blobs.MIGRATIONS,
+    *case_tables.MIGRATIONS,
     *KEYS_MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
@@ -85,8 +89,10 @@ class Exchange:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
         self.faults.extend(received.faults)
+        # What a forwarded referral demands (PROTOCOL §6).
+        written = forwarding.follow(tx, self.ctx, received.legs, self.faults)
         parts.fill(tx, self.ctx)
-        return received
+        return received._replace(legs=_once(received.legs, written)) if written else received
 
     def due(
         self,
@@ -115,8 +121,9 @@ class Exchange:
         legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
         self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
+        written = forwarding.follow(tx, self.ctx, legs, self.faults)
         parts.fill(tx, self.ctx)
-        return legs
+        return _once(legs, written)
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""
@@ -129,6 +136,12 @@ class Exchange:
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: our own keys; seals again what expired or whose key counts no more; tells people what stands."""
         own.turn(tx, self.ctx)
+        forwarding.follow_all(tx, self.ctx, self.faults)
         telling.tell(tx, self.ctx)
+        late.remind(tx, self.ctx)
         sealed = outbox.reseal_stale(tx, self.ctx) + resigning.reseal_revoked(tx, self.ctx)
         return sealed + parts.tick(tx, self.ctx)
+
+
+def _once(*legs: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(chain(*legs)))

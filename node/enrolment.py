@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from node.body import KEYS_NAME, Body
 from node.context import set_setting, setting
 from node.engine import store_path
-from node.exchange.outbox import CLOCK_TOLERANCE
+from node.exchange.outbox import clock_is_wrong
 from node.keys import own as own_keys
 from node.runtime.keystore import Keystore as KeyFile
 from node.runtime.platform import replace_private
@@ -23,6 +23,7 @@ from node.runtime.premises import move_in
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
+from protocol.notify import wish as asked_notice
 from protocol.statements import sign_routes
 from protocol.strict import b64u_encode
 from protocol.suite import SigningKey, Suite
@@ -97,15 +98,25 @@ def _config_text(request: Init) -> str:
 
 
 def routes_statement(
-    body: Body, *, n: int, urls: list[str], relays: list[str], signer: SigningKey | None = None
+    body: Body,
+    *,
+    n: int,
+    urls: list[str],
+    relays: list[str],
+    notify: str | None = None,
+    signer: SigningKey | None = None,
 ) -> str:
-    """Our routes and the sealing keys in use, signed by the current signing key, or by `signer`."""
+    """Our routes and the sealing keys in use, signed by the current signing key, or by `signer`.
+
+    `notify`: see node.mailbox.notices.
+    """
     now = body.clock.now()
     used = [key.x for key in own_keys.held_sealing(body.ctx) if key.state != "old"]
     keys = [SealingKey(x=x, since=now) for x in used]
     statement = RoutesStatement(
-        net=body.ctx.net, node=body.ctx.me, n=n, since=now, urls=urls, relays=relays, sealing=keys, iat=now
-    )
+        net=body.ctx.net, node=body.ctx.me, n=n, since=now, urls=urls, relays=relays, sealing=keys, iat=now,
+        notify=notify or UNSET,
+    )  # fmt: skip
     return sign_routes(statement, signer or body.ctx.keys.signing)
 
 
@@ -122,6 +133,7 @@ class JoinWish(Struct, frozen=True, kw_only=True):
     wanted: Wanted
     urls: list[str] = []
     relays: list[str] = []
+    notify: str | None = None
 
 
 class Joining(Struct, frozen=True, kw_only=True):
@@ -143,15 +155,17 @@ def compose(tx: sqlite3.Connection, body: Body, wish: JoinWish) -> JoinRequest:
         raise ProtocolError("bad-shape", field="node", expected=body.ctx.me, got=wish.wanted.node)
     if wish.invitation.exp <= body.clock.now():
         raise ProtocolError("invitation-invalid", field="exp")
-    if abs(int(setting(tx, "clock_offset", "0"))) > CLOCK_TOLERANCE:
+    if clock_is_wrong(tx):
         raise ProtocolError("clock-wrong")
+    if wish.notify is not None and asked_notice(wish.notify) is None:
+        raise ProtocolError("bad-shape", field="notify", expected="one address, and hours after it")
     relays = wish.relays or [relay.id for relay in wish.invitation.relays]
     set_setting(tx, _WANTED, msgspec.json.encode(wish.wanted).decode())
     set_setting(tx, _INVITATION, msgspec.json.encode(wish.invitation).decode())
     own = body.ctx.member(body.ctx.me) if body.ctx.joined else None
     back = own is not None and own.status != "active"
     signer = own_keys.signing_candidate(body.ctx, own) if own is not None and back else body.ctx.keys.signing
-    routes = routes_statement(body, n=1, urls=wish.urls, relays=relays, signer=signer)
+    routes = routes_statement(body, n=1, urls=wish.urls, relays=relays, notify=wish.notify, signer=signer)
     own_keys.remember(tx, body.ctx, routes)
     return JoinRequest(
         wanted=wish.wanted,

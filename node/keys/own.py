@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from node.context import Context, setting
-from node.exchange.outbox import CLOCK_TOLERANCE, raise_alarm
+from node.context import Context
+from node.exchange.outbox import clock_is_wrong, raise_alarm
 from protocol import rotation, statements
 from protocol.entries import Member
 from protocol.errors import ProtocolError
@@ -43,7 +43,7 @@ def turn(tx: sqlite3.Connection, ctx: Context) -> Posting | None:
     if own is None:
         return None
     _settle(tx, ctx, own)
-    if own.status != "active" or not _clock_is_right(tx):
+    if own.status != "active" or clock_is_wrong(tx):
         return waiting(tx)
     adopt(ctx, own)
     if waiting(tx) is None and not _pausing(tx, ctx, own):
@@ -57,10 +57,6 @@ def waiting(db: sqlite3.Connection) -> Posting | None:
         "SELECT id, kind, texts, next_at FROM own_statement WHERE state = 'waiting' ORDER BY id DESC LIMIT 1"
     ).fetchone()
     return Posting(row[0], row[1], msgspec.json.decode(row[2], type=list[str]), row[3]) if row else None
-
-
-def _clock_is_right(db: sqlite3.Connection) -> bool:
-    return abs(int(setting(db, "clock_offset", "0"))) <= CLOCK_TOLERANCE
 
 
 # -- what our entry shows
@@ -197,7 +193,7 @@ def begin(tx: sqlite3.Connection, ctx: Context, kind: Kind, *, signing: bool, se
     """
     own = ctx.membership.active(ctx.me)
     kind = "compromise" if _compromise_is_open(tx) else kind
-    if not _clock_is_right(tx):
+    if clock_is_wrong(tx):
         raise ProtocolError("clock-wrong")
     if own.current.kid != ctx.keys.signing.kid:
         raise ProtocolError("revoked-key", field="key", expected="the current key")
