@@ -17,6 +17,7 @@ SECONDS: Final = 3600.0
 class _Exported(Struct):
     path: str
     cases: int
+    documents: int
     unread: int
     tables: dict[str, int]
     sealed: bool
@@ -65,9 +66,8 @@ def export(
 
 
 def _exported(done: _Exported) -> str:
-    lines = [
-        f"Scritto {done.path}: {done.cases} invii, {sum(done.tables.values())} righe in {len(done.tables)} tabelle."
-    ]
+    rows = sum(done.tables.values())
+    lines = [f"Scritto {done.path}: {done.cases} invii, {done.documents} documenti, {rows} righe di tabelle."]
     if done.unread:
         lines.append(f"Di {done.unread} invii mancano i testi: il ruolo di chi esporta non li può leggere.")
     if not done.sealed:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from node.backups import facts
 from node.cases import operators
 from node.context import Context
+from node.exchange import blobs
 from node.requests import Export
 from node.runtime import sealed_file
 from node.runtime.backup_state import Backup
@@ -28,7 +29,7 @@ from node.vault import access
 from protocol.errors import ProtocolError
 
 APART: Final = frozenset(
-    {"event", "case_key", "post", "_migrations", "inbox_quota", "trusted_root", "members_document"}
+    {"event", "blob_part", "case_key", "post", "_migrations", "inbox_quota", "trusted_root", "members_document"}
 )
 """Tables that are not rows of an export: opened elsewhere, secret, other members', or derived."""
 _DERIVED: Final = ("follow_", "map_", "sqlite_")
@@ -38,6 +39,7 @@ Tutto in UTF-8. *.json: un testo JSON. *.ndjson: una riga JSON per riga. Gli ist
 ente.json            chi è l'ente, quando e da chi è stata fatta l'esportazione, che cosa contiene
 elenco.jws           l'ultimo elenco degli aderenti, come firmato; radici/N.json: le radici, come firmate
 casi/CODICE.json     un invio: i passaggi dei due uffici, con il testo dove chi esporta può leggerlo, e le firme
+documenti/CODICE/…   gli allegati interi di quell'invio, per impronta SHA-256; nome e tipo sono nel testo del passaggio
 tabelle/NOME.ndjson  ogni altra tabella dell'archivio, una riga per riga: voci del catalogo, pubblicazioni firmate,
                      operatori, registro degli accessi, ricevute firmate, allarmi, cancellazioni; i byte in base64
 Non ci sono chiavi private, né la posta che questo computer tiene per altri enti.
@@ -49,6 +51,7 @@ class Exported(Struct, frozen=True, kw_only=True):
 
     path: str
     cases: int
+    documents: int
     unread: int
     tables: dict[str, int]
     sealed: bool
@@ -144,10 +147,11 @@ def _zip(db: sqlite3.Connection, ctx: Context, request: Export, file: Any) -> Ex
     rights = operators.RIGHTS[operator.role]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         _put(archive, "LEGGIMI.txt", README.format(name=_name(ctx), node=ctx.me).encode())
-        cases = unread = 0
+        cases = unread = documents = 0
         for leg, raw, readable in _cases(db, ctx, rights):
             _put(archive, f"casi/{leg}.json", raw)
             cases, unread = cases + 1, unread + (not readable)
+            documents += _documents(db, ctx, archive, leg) if readable else 0
         counts = {}
         for table in _tables(db):
             rows = list(_rows(db, table))
@@ -158,7 +162,9 @@ def _zip(db: sqlite3.Connection, ctx: Context, request: Export, file: Any) -> Ex
             _put(archive, "elenco.jws", held[1])
         for n, root in enumerate(raw_roots(db), 1):
             _put(archive, f"radici/{n}.json", root)
-        done = Exported(path=request.path, cases=cases, unread=unread, tables=counts, sealed=request.sealed)
+        done = Exported(
+            path=request.path, cases=cases, documents=documents, unread=unread, tables=counts, sealed=request.sealed
+        )
         _put(archive, "ente.json", _about(ctx, request, done))
     return done
 
@@ -181,7 +187,7 @@ def _about(ctx: Context, request: Export, done: Exported) -> bytes:
         "v": 1, "node": ctx.me, "name": _name(ctx), "net": ctx.net, "at": ctx.clock.now(), "by": request.as_,
         "status": own.status if own else None, "since": own.since if own else None,
         "admission": own.entry.admission if own else None, "members_version": ctx.membership.version if own else None,
-        "keys": keys, "cases": done.cases, "unread": done.unread, "tables": done.tables,
+        "keys": keys, "cases": done.cases, "documents": done.documents, "unread": done.unread, "tables": done.tables,
     }  # fmt: skip
     return msgspec.json.encode(about)
 
@@ -215,6 +221,21 @@ def _cases(db: sqlite3.Connection, ctx: Context, rights: frozenset[str]) -> Iter
         text = {**leg, "peer_name": peer.name if peer else None, "limited": leg["case_id"] in limited, "events": events}
         unread = any(one["erased"] is False and one["body"] is None for one in events)
         yield str(leg["leg"]), msgspec.json.encode(text), not unread
+
+
+def _documents(db: sqlite3.Connection, ctx: Context, archive: zipfile.ZipFile, leg: str) -> int:
+    """The files of a leg that are here whole; one part in memory at a time."""
+    count = 0
+    for blob in blobs.blobs_of(db, leg):
+        if blob.state in ("early", "failed") or len(blobs.held(db, blob)) != blob.parts:
+            continue
+        info = zipfile.ZipInfo(f"documenti/{leg}/{blob.sha256}")
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        with archive.open(info, "w") as file:
+            for part in blobs.parts(db, ctx, blob):
+                file.write(part)
+        count += 1
+    return count
 
 
 def _events(db: sqlite3.Connection, leg: str) -> list[dict[str, Any]]:

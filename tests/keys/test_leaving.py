@@ -13,6 +13,7 @@ from node.cases import operators
 from node.runtime import backup, sealed_file
 from protocol.envelope import commitment
 from protocol.errors import ProtocolError
+from protocol.strict import digest
 from tests.cli.town import Town
 from tests.exchange.desks import Ambito, offer
 from tests.exchange.desks import states as leg_states
@@ -155,6 +156,32 @@ def test_an_existing_file_is_never_overwritten_and_a_fault_leaves_nothing(town, 
     monkeypatch.setattr(exporting, "_rows", full)
     refused("disk-full", export, node, tmp_path / "altro.zip")
     assert not (tmp_path / "altro.zip").exists()
+
+
+def test_documents_come_along_whole_and_only_to_who_may_read_the_case(town, tmp_path, monkeypatch):
+    from node.cases import desk
+    from tests.exchange import filing
+
+    papers = [filing.made(2_000_000, 1), filing.made(10, 2)]
+
+    def send(tx, body):
+        files = [ask.NewFile(name=f"carta {i}.pdf", content=raw) for i, raw in enumerate(papers)]
+        return desk.refer(tx, body.ctx, desk.Refer(to="distretto", offer=offer(), as_="AS", files=files))
+
+    leg = town["comune-tavullia"].store(send).leg
+    town.carry()
+    for name in ("comune-tavullia", "distretto"):
+        out = tmp_path / f"{name}.zip"
+        done = export(town[name], out, sealed=False)
+        with zipfile.ZipFile(out) as archive:
+            assert archive.testzip() is None and done.documents == 2
+            case = json.loads(archive.read(f"casi/{leg}.json"))
+            named = {file["sha256"]: file["name"] for file in case["events"][0]["body"]["files"]}
+            for sha, called in named.items():
+                raw = archive.read(f"documenti/{leg}/{sha}")
+                assert digest(raw) == sha and raw == papers[int(called[6])]
+    monkeypatch.setitem(operators.RIGHTS, "RL-REFNODO", frozenset({"export"}))
+    assert export(town["distretto"], tmp_path / "senza.zip", "REF").documents == 0
 
 
 # -- leaving
