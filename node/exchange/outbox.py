@@ -374,7 +374,7 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
             if exp <= now:  # "at each exp" (PROTOCOL §3): again, when somebody took note of the last one
                 tx.execute(_AGAIN, (now, dest, leg, n))
         except ProtocolError as problem:
-            if problem.code not in ("unknown-recipient", "suspended", "not-a-member", "key-unconfirmed"):
+            if problem.code not in confirming.NOBODY_TO_SEAL_TO:
                 raise
     return done
 

@@ -5,7 +5,7 @@ the office, by the number they know, and compares eight words; what waits for it
 """
 
 import sqlite3
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from node.context import Context
 from protocol.entries import Member
@@ -13,6 +13,9 @@ from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint, matches
 from protocol.rotation import Beginning, beginning
 from protocol.suite import SealingPublic
+
+NOBODY_TO_SEAL_TO: Final = frozenset({"unknown-recipient", "suspended", "not-a-member", "key-unconfirmed"})
+"""What sealing to a member may raise for now: what a program writes by itself waits."""
 
 
 class NewKey(NamedTuple):

@@ -8,11 +8,10 @@ import sqlite3
 
 from node.context import Context
 from node.exchange import outbox
+from node.keys import confirming
 from protocol import jws
 from protocol.errors import ProtocolError
 from protocol.limits import RECEIPT_MAX, ROUTING_MAX
-
-NOBODY_TO_SEAL_TO = frozenset({"unknown-recipient", "suspended", "not-a-member", "key-unconfirmed"})
 
 
 def revoked(ctx: Context) -> frozenset[str]:
@@ -37,7 +36,7 @@ def reseal_revoked(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> in
             outbox.reseal(tx, ctx, mid)
             done += 1
         except ProtocolError as problem:
-            if problem.code not in NOBODY_TO_SEAL_TO:
+            if problem.code not in confirming.NOBODY_TO_SEAL_TO:
                 raise
     return done
 
