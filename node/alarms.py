@@ -22,6 +22,16 @@ ALARMS: Final[dict[str, str]] = {
     "erasure-asked": "L'altro ufficio chiede di cancellare un invio: rispondere con «answer-erase».",
     "erasure-refused": "L'altro ufficio non cancella: il motivo si vede con «erasures».",
     "recall-opened": "L'invio mandato per errore era già stato aperto: valutare la violazione entro 72 ore.",
+    "key-new": "L'ufficio ha una chiave nuova: prima di scrivergli telefonare e confrontare le otto parole, poi "
+    "«keys confirm».",
+    "keys-refused": "La bacheca non ha accettato le nostre chiavi nuove: il programma riprova. Se si ripete, sentire "
+    "l'ente capofila.",
+    "member-left": "Ha lasciato la rete con invii ancora aperti: quelli mandati si chiudono con «cancel» o «lapse», "
+    "quelli ricevuti come gli altri.",
+    "publish-again": "Siamo rientrati nella rete: le nostre voci vanno pubblicate di nuovo, con «publish».",
+    "own-entry-foreign-routes": "L'elenco porta una nostra dichiarazione che questo programma non ha scritto. Se non è "
+    "tornato da una copia, qualcuno ha la nostra chiave: «keys compromised».",
+    "own-entry-changed": "I dati del nostro ente nell'elenco sono cambiati: controllarli con «members».",
     "attachment-unsupported": "Il programma dell'altro ufficio non riceve allegati: consegnarli in altro modo.",
     "attachment-refused": "Un allegato non è stato accettato o non è più leggibile: telefonare all'ufficio.",
     "attachment-unconfirmed": "L'altro ufficio non conferma di avere un allegato intero: telefonare.",

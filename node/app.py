@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from node import enrolment
+from node import enrolment, leaving
 from node import requests as ask
 from node.body import Body
 from node.cases import operators
@@ -28,6 +28,8 @@ from node.exchange import erased, erasing, takeback
 from node.exchange.log import leg_row
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
+from node.keys import recovering
+from node.keys.keeper import Keeper
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.mailbox.notices import Notifier
@@ -46,6 +48,7 @@ from node.runtime.metrics import Counter, Gauge, metrics_route
 from node.runtime.platform import notify_supervisor
 from node.runtime.routes import Call, Reply, Route, health_route, json_reply
 from node.runtime.vitals import Counted, vitals
+from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.envelope import read_items
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 
 METRICS: Final = "/v1/metrics"
 REFRESH: Final = 60.0  # seconds between looks at the members document (PROTOCOL §4: online peers within 60 s)
+PAUSE: Final = 2.0  # seconds between two looks, at least
 TICK: Final = 30.0
 ERASING: Final = frozenset({"erase", "answer-erase", "retention", "rectify"})  # tidied after at once, not at a turn
 COUNTED: Final = {
@@ -105,6 +109,9 @@ class App:
         self.members = MembershipShell(body, self.writer, self.client, self._members_changed)
         self.follower = Follower(body, self.writer, self.readers, self.client, self.courier)
         self.publisher = Publisher(body, self.writer, self.readers, self.courier)
+        self.keeper = Keeper(body, self.writer, self.readers, self.client, self._refresh_once)
+        self._behind = asyncio.Event()
+        self.courier.behind = self._behind.set
         self.requests = Counter("raccordo_requests_total", "Risposte per indirizzo e stato", ("route", "status"))
         self.counted = Counted(COUNTED)
         self.mailbox: MailboxService | None = None
@@ -132,6 +139,7 @@ class App:
         own = {
             "join": self._join, "sync": self._sync, "take-back": self._take_back, "fetch-proof": self._fetch_proof,
             "backup": backups.command, "recall": self._recall, "person": self._person, "erase": self._erase,
+            "recover": self._recover, "export": self._export, "leave": self._leave,
         }  # fmt: skip
         commands = _Handlers(self._command, own)
         routes = [
@@ -152,6 +160,7 @@ class App:
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
         self._keep("backup", backups.run())
+        self._keep("keys", self.keeper.run())
         if self.mailbox is not None and self.config.mail is not None:
             notifier = Notifier(
                 self.config.mail, relay=self.body.ctx.me, membership=lambda: self.body.ctx.membership,
@@ -273,6 +282,7 @@ class App:
             if command.sends:
                 self.courier.wake()
                 self.publisher.wake()
+                self.keeper.wake()
             return answer
 
         return run
@@ -293,6 +303,56 @@ class App:
         answer = await self.members.request_join(request, list(wish.invitation.registry))
         await self.writer.submit(lambda tx: set_setting(tx, "join_ref", answer.ref))
         return msgspec.json.encode(await self.readers.read(lambda db: enrolment.status(db, self.body)))
+
+    async def _recover(self, payload: bytes) -> bytes:
+        """Contacts the network as at a first joining, then puts a new key in the place of the lost one."""
+        asked = decode_as(ask.Recover, payload)
+        if asked.invitation is not None and self.body.trust is None:
+            self._told.update(_base(url) for url in asked.invitation.registry)
+            await self.members.begin(asked.invitation)
+            await self.writer.submit(lambda tx: enrolment.remember(tx, asked.invitation))
+        await self._refresh_once()
+        ctx, seed, signed = self.body.ctx, asked.seed, asked.signed
+        refused: ProtocolError | None = None
+        if seed is not None:
+            posting = await self.writer.submit(lambda tx: recovering.with_key(tx, ctx, seed))
+            refused = await self.keeper.post(posting)
+        elif signed:
+            posting = await self.writer.submit(lambda tx: recovering.with_guarantors(tx, ctx, signed))
+            refused = await self.keeper.post(posting)
+        if refused is not None and refused.problem.retry != "later":
+            raise refused
+        await self.keeper.turn()
+        return await self.readers.read(lambda db: run_in(db, self.body, "own-keys", b"{}"))
+
+    async def _export(self, payload: bytes) -> bytes:
+        """Opening every case takes its time: logged first, then written beside the writer."""
+        from node import exporting
+
+        asked = decode_as(ask.Export, payload)
+        ctx = self.body.ctx
+        await self.writer.submit(lambda tx: exporting.record(tx, ctx, asked))
+        return msgspec.json.encode(await self.readers.read(lambda db: exporting.write(db, ctx, asked)))
+
+    async def _leave(self, payload: bytes) -> bytes:
+        """Said to the registry; we are out when the list says so."""
+        asked, ctx = decode_as(ask.Leave, payload), self.body.ctx
+        request = msgspec.json.encode(await self.writer.submit(lambda tx: leaving.check(tx, ctx, asked)))
+        last = ProtocolError("unreachable", got="registry")
+        for url in await self._registry():
+            try:
+                await self.courier.call("POST", url, paths.LEAVE, aud=ctx.membership.doc.registry.id, body=request)
+                break
+            except ProtocolError as problem:
+                if problem.code not in ("unreachable", "not-a-member"):  # not a member: it was heard before
+                    raise
+                last = problem
+        else:
+            await self._refresh_once()
+            if ctx.membership.member(ctx.me).status != "ended":
+                raise last
+        await self._refresh_once()
+        return msgspec.json.encode(await self.readers.read(lambda db: leaving.standing(db, ctx)))
 
     async def _sync(self, payload: bytes) -> bytes:
         """Look at once, instead of at the next turn: members, log, queue."""
@@ -398,7 +458,9 @@ class App:
             except ProtocolError as problem:
                 event(logging.WARNING, "members", code=problem.code)
                 await self._say(problem.code)
-            await asyncio.sleep(REFRESH if self.body.ctx.joined else 2.0)
+            await asyncio.sleep(PAUSE)  # however many say that there is something newer
+            await woken(self._behind, REFRESH if self.body.ctx.joined else 0.0)
+            self._behind.clear()
 
     async def _say(self, code: str) -> None:
         """People are told when what was shown us cannot come from an honest board (PROTOCOL §4)."""
@@ -458,6 +520,7 @@ class App:
         self.courier.wake()
         self.follower.wake()
         self.publisher.wake()
+        self.keeper.wake()
 
     def _changed(self, legs: list[str]) -> None:
         if not legs:

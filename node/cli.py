@@ -13,7 +13,9 @@ from node import (
     cli_backup,
     cli_cases,
     cli_catalogue,
+    cli_keys,
     cli_late,
+    cli_leaving,
     cli_map,
     cli_proofs,
     cli_rights,
@@ -42,6 +44,7 @@ def cli(ctx: click.Context, data_dir: Path, json_: bool) -> None:
 
 for command in (
     *cli_setup.COMMANDS,
+    *cli_keys.COMMANDS,
     *cli_backup.COMMANDS,
     *cli_catalogue.COMMANDS,
     *cli_map.COMMANDS,
@@ -52,6 +55,7 @@ for command in (
     *cli_attachments.COMMANDS,
     *cli_rights.COMMANDS,
     *cli_sandbox.COMMANDS,
+    *cli_leaving.COMMANDS,
 ):
     cli.add_command(command)
 

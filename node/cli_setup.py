@@ -1,4 +1,4 @@
-"""init, join, serve, status, operators, members, keys, alarms, doctor: the command line of the installation itself."""
+"""init, join, serve, status, operators, members, alarms, doctor: the command line of the installation itself."""
 
 import re
 import sys
@@ -13,6 +13,8 @@ from node import requests as ask
 from node.alarms import words
 from node.answers import Aside, Tried
 from node.cli_cases import clock, short_code
+from node.cli_keys import checks as key_checks
+from node.cli_keys import emergency_public
 from node.cli_kit import (
     InFile,
     ItalianCommand,
@@ -132,6 +134,9 @@ def _after_init(data_dir: Path, config: Path) -> str:
 @click.option("--protocol-version", help="Versione del protocollo d'intesa accettata.")
 @click.option("--protocol-hash", help="Impronta del protocollo, se non si ha il file.")
 @click.option("--phone", help="Telefono dell'ufficio per le questioni di rete.")
+@click.option(
+    "--emergency", type=InFile(), help="Il file di «keys emergency»: nella richiesta va la sua parte pubblica."
+)
 @click.option("--url", "urls", multiple=True, help="Indirizzo pubblico di questo computer, se ne ha uno.")
 @click.option("--relay", "relays", multiple=True, help="Casella da usare; se manca, quelle dell'invito.")
 @click.option("--notify", help="Indirizzo e-mail da avvisare se qualcosa aspetta; e dopo quante ore: «x@y.it 48».")
@@ -166,6 +171,8 @@ def _wanted(session: Session, invited: Invitation, held: dict[str, Any], given: 
     registers = {name: given[name] for name in ("ipa", "cf", "runts") if given[name]}
     if registers:
         asked["identifiers"] = Identifiers(**registers)
+    if given["emergency"]:
+        asked["recovery"] = emergency_public(given["emergency"])
     if given["phone"]:
         asked["contact"] = Contact(phone=given["phone"])
     if (protocol := _protocol(given)) is not None:
@@ -543,22 +550,6 @@ class _Key(Struct):
     created: int
 
 
-@click.command("keys", cls=ItalianCommand, short_help="Le chiavi dell'ente e le parole per riconoscerle.")
-@pass_session
-def keys(session: Session) -> None:
-    """Quali chiavi ci sono, mai il loro segreto; le otto parole si leggono al telefono."""
-    raw = session.call("keys", ask.Nothing())
-    if session.json:
-        terminal.show(raw.decode())
-        return
-    held = msgspec.json.decode(raw, type=list[_Key])
-    known = msgspec.json.decode(session.call("status", ask.Nothing()), type=_Status)
-    uses = {"sign": "firma", "seal": "posta"}
-    states = {"current": "in uso", "next": "prossima", "old": "vecchia"}
-    rows = [(uses[key.use], key.kid[:16] + "…", states[key.state], clock(key.created)) for key in held]
-    terminal.show(terminal.table(("Per", "Chiave", "Stato", "Creata"), rows) + f"Otto parole: {known.joining.words}")
-
-
 # -- doctor
 
 
@@ -615,6 +606,7 @@ def _checks(session: Session, offline: bool) -> "list[Check]":
         checks.Check("storia della bacheca", lambda: _history(session)),
         *_backup_checks(session),
         *further.checks(key_entries),
+        *key_checks(session),
     ]
 
 
@@ -675,4 +667,4 @@ def _history(session: Session) -> Any:
     return Finding("fail", text, say("Avvisare i garanti; le firme sono conservate: «heads», «heads --export»."))
 
 
-COMMANDS: Final = (init, join, serve, status, sync, alarms, quarantine, operators, members, keys, doctor)
+COMMANDS: Final = (init, join, serve, status, sync, alarms, quarantine, operators, members, doctor)

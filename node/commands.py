@@ -39,12 +39,13 @@ def table() -> Mapping[str, Command]:
     from node.cases.rights_commands import COMMANDS as RIGHTS
     from node.catalogue.commands import COMMANDS as CATALOGUE
     from node.checkup import COMMANDS as CHECKUP
+    from node.keys.commands import COMMANDS as KEYS
     from node.map_commands import COMMANDS as MAP
     from node.member_commands import COMMANDS as MEMBER
     from node.proof_commands import COMMANDS as PROOFS
     from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **RIGHTS, **CATALOGUE, **MAP, **MEMBER, **PROOFS, **RESTORING, **CHECKUP}
+    return {**CASES, **RIGHTS, **CATALOGUE, **KEYS, **MAP, **MEMBER, **PROOFS, **RESTORING, **CHECKUP}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:
@@ -108,4 +109,4 @@ def _offline(data_dir: Path, name: str, payload: bytes) -> bytes:
 
 
 # Need the network: only a running process has them.
-SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup"})
+SHELL_COMMANDS: Final = frozenset({"join", "sync", "take-back", "fetch-proof", "backup", "recover", "leave"})

@@ -30,6 +30,7 @@ from schemas.wire import Batch, DeliveryAnswer, Item, MailboxAck, MailboxAckAnsw
 
 T = TypeVar("T")
 IN_FLIGHT: Final = 6  # batches at once for one destination (PERFORMANCE §5)
+BEHIND_WAIT: Final = 3  # seconds until we look again at what a newer members document will let us read
 IDLE: Final = 5.0  # seconds between looks at the clock when nothing wakes us
 _ANSWER_BYTES: Final = 8 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +53,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()
         self.clock_skew: dict[str, int] = {}
+        self.behind: Callable[[], None] = _nothing  # a peer holds a newer members document than we do
         self.set_aside = Counter("raccordo_set_aside_total", "Messaggi messi da parte per un errore nostro")
         self.in_flight = IN_FLIGHT
         self.batch = BATCH_ITEMS
@@ -156,17 +158,19 @@ class Courier:
         if url is None:
             raise ProtocolError("unreachable", got=relay)
         me = self._body.ctx.me
-        after = ""
+        after, wait = "", POLL_WAIT
         while True:
-            target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={POLL_WAIT}"
-            response = await self.call("GET", url, target, aud=relay, body=None, wait=POLL_WAIT)
+            target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={wait}"
+            response = await self.call("GET", url, target, aud=relay, body=None, wait=wait)
             page = decode(response.body, MailboxPage, max_bytes=_ANSWER_BYTES)
             if not page.items:
                 return bool(after)
-            await self._take_in(relay, url, page)
+            if await self._take_in(relay, url, page):
+                wait = BEHIND_WAIT
             after = page.items[-1].pos
 
-    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> None:
+    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> bool:
+        """True when something stays there that a newer members document will let us read."""
         items = [Item(e=posted.e, s=posted.s, r=posted.r) for posted in page.items]
         received = await self.receive(items, relayed=True)
         kept = {later.i for later in received.answer.later if later.code in _KEEP_IN_MAILBOX}
@@ -177,6 +181,7 @@ class Courier:
         response = await self.call("POST", url, target, aud=relay, body=_encode(ack))
         filed = set(decode(response.body, MailboxAckAnswer, max_bytes=_ANSWER_BYTES).filed)
         await self._carry_the_rest(received, filed)
+        return any(later.code == "unknown-key" for later in received.answer.later)
 
     async def _carry_the_rest(self, received: inbox.Received, filed: set[int]) -> None:
         """Receipts whose senders have no mailbox at that relay travel by their own routes."""
@@ -197,6 +202,11 @@ class Courier:
         """Verifies, applies and acknowledges a batch, however it came."""
         exchange = self._body.exchange
         prepared = exchange.prepare(items, relayed=relayed)
+        held, checked = prepared
+        if any(isinstance(one, inbox.Arrived) and one.verified.routing.mv > held.version for one in checked) or any(
+            isinstance(one, inbox.Turned) and one.code == "unknown-key" for one in checked
+        ):
+            self.behind()
         sealed = self._body.ctx.sealed
         received = await self._writer.submit(lambda tx: exchange.receive(tx, items, prepared, relayed=relayed))
         self._tell_faults()
@@ -279,6 +289,10 @@ class Courier:
         if response.date is not None:
             self.clock_skew[base] = response.date - self._body.clock.now()
         return response
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 # A sealing we cannot judge yet stays in the mailbox; any other refusal is the sender's to repair, so it may go.

@@ -30,6 +30,8 @@ from node.exchange import (
     tables,
     telling,
 )
+from node.keys import own, resigning
+from node.keys.tables import MIGRATIONS as KEYS_MIGRATIONS
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -53,6 +55,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *standing.MIGRATIONS,
     *blobs.MIGRATIONS,
     *case_tables.MIGRATIONS,
+    *KEYS_MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -137,12 +140,13 @@ class Exchange:
         resync.start(tx, self.ctx)
 
     def tick(self, tx: sqlite3.Connection) -> int:
-        """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
+        """Periodic: our own keys; seals again what expired or whose key counts no more; tells people what stands."""
+        own.turn(tx, self.ctx)
         forwarding.follow_all(tx, self.ctx, self.faults)
         telling.tell(tx, self.ctx)
         late.remind(tx, self.ctx)
         resync.tick(tx, self.ctx)
-        sealed = outbox.reseal_stale(tx, self.ctx)
+        sealed = outbox.reseal_stale(tx, self.ctx) + resigning.reseal_revoked(tx, self.ctx)
         return sealed + parts.tick(tx, self.ctx)
 
 

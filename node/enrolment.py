@@ -14,6 +14,8 @@ from msgspec import UNSET, Struct
 from node.body import KEYS_NAME, Body
 from node.context import set_setting, setting
 from node.engine import store_path
+from node.exchange.outbox import clock_is_wrong
+from node.keys import own as own_keys
 from node.runtime.keystore import Keystore as KeyFile
 from node.runtime.platform import replace_private
 from node.runtime.ports import Clock, Random
@@ -24,7 +26,7 @@ from protocol.fingerprint import fingerprint
 from protocol.notify import wish as asked_notice
 from protocol.statements import sign_routes
 from protocol.strict import b64u_encode
-from protocol.suite import Suite
+from protocol.suite import SigningKey, Suite
 from schemas.membership import Invitation, JoinRequest, RoutesStatement, SealingKey, Wanted
 
 CONFIG_NAME: Final = "raccordo.toml"
@@ -95,15 +97,33 @@ def _config_text(request: Init) -> str:
     return "\n".join(lines) + "\n"
 
 
-def routes_statement(body: Body, *, n: int, urls: list[str], relays: list[str], notify: str | None = None) -> str:
-    """Our routes and sealing keys, signed by the current signing key. `notify`: see node.mailbox.notices."""
+def routes_statement(
+    body: Body,
+    *,
+    n: int,
+    urls: list[str],
+    relays: list[str],
+    notify: str | None = None,
+    signer: SigningKey | None = None,
+) -> str:
+    """Our routes and the sealing keys in use, signed by the current signing key, or by `signer`.
+
+    `notify`: see node.mailbox.notices.
+    """
     now = body.clock.now()
-    keys = [SealingKey(x=b64u_encode(key.public), since=now) for key in body.ctx.keys.sealing.values()]
+    used = [key.x for key in own_keys.held_sealing(body.ctx) if key.state != "old"]
+    keys = [SealingKey(x=x, since=now) for x in used]
     statement = RoutesStatement(
         net=body.ctx.net, node=body.ctx.me, n=n, since=now, urls=urls, relays=relays, sealing=keys, iat=now,
         notify=notify or UNSET,
     )  # fmt: skip
-    return sign_routes(statement, body.ctx.keys.signing)
+    return sign_routes(statement, signer or body.ctx.keys.signing)
+
+
+def remember(tx: sqlite3.Connection, invitation: Invitation | None) -> None:
+    """Where the registry was, until a members document says it."""
+    if invitation is not None:
+        set_setting(tx, _INVITATION, msgspec.json.encode(invitation).decode())
 
 
 class JoinWish(Struct, frozen=True, kw_only=True):
@@ -127,20 +147,30 @@ class Joining(Struct, frozen=True, kw_only=True):
 
 
 def compose(tx: sqlite3.Connection, body: Body, wish: JoinWish) -> JoinRequest:
-    """The join request: the same keys and wishes each time it is asked for, so that a retry is harmless."""
+    """The join request: the same keys and wishes each time it is asked for, so that a retry is harmless.
+
+    Who was suspended or has left comes back with another signing key (PROTOCOL §4).
+    """
     if wish.wanted.node != body.ctx.me:
         raise ProtocolError("bad-shape", field="node", expected=body.ctx.me, got=wish.wanted.node)
     if wish.invitation.exp <= body.clock.now():
         raise ProtocolError("invitation-invalid", field="exp")
+    if clock_is_wrong(tx):
+        raise ProtocolError("clock-wrong")
     if wish.notify is not None and asked_notice(wish.notify) is None:
         raise ProtocolError("bad-shape", field="notify", expected="one address, and hours after it")
     relays = wish.relays or [relay.id for relay in wish.invitation.relays]
     set_setting(tx, _WANTED, msgspec.json.encode(wish.wanted).decode())
     set_setting(tx, _INVITATION, msgspec.json.encode(wish.invitation).decode())
+    own = body.ctx.member(body.ctx.me) if body.ctx.joined else None
+    back = own is not None and own.status != "active"
+    signer = own_keys.signing_candidate(body.ctx, own) if own is not None and back else body.ctx.keys.signing
+    routes = routes_statement(body, n=1, urls=wish.urls, relays=relays, notify=wish.notify, signer=signer)
+    own_keys.remember(tx, body.ctx, routes)
     return JoinRequest(
         wanted=wish.wanted,
-        first=b64u_encode(body.ctx.keys.signing.public),
-        routes=routes_statement(body, n=1, urls=wish.urls, relays=relays, notify=wish.notify),
+        first=b64u_encode(signer.public),
+        routes=routes,
         code=wish.invitation.code or UNSET,
     )
 

@@ -3,7 +3,6 @@
 The documents prove themselves (PROTOCOL §4), so who served them does not matter; rules are in node.runtime.trust.
 """
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from typing import Final
@@ -11,10 +10,9 @@ from typing import Final
 import msgspec
 
 from node.body import Body
-from node.exchange.outbox import raise_alarm
+from node.keys import watching
 from node.runtime import trust
 from node.runtime.client import Outbound
-from node.runtime.logs import event
 from node.runtime.writer import Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -23,7 +21,6 @@ from protocol.strict import decode
 from schemas.membership import Invitation, JoinAnswer, JoinRequest
 
 _ROOTS_BYTES: Final = 64 * 1024 * 1024
-_ALARM_TEXT: Final = "own-entry-"
 
 
 class RootsAnswer(msgspec.Struct, frozen=True):
@@ -127,11 +124,8 @@ class MembershipShell:
 
     def _keep(self, tx: sqlite3.Connection, fresh: trust.Trust, roots: list[bytes], now: int) -> None:
         trust.keep(tx, fresh, now, roots=roots)
-        ctx = self._body.ctx
-        if fresh.membership is not None and (ctx.joined or ctx.me in fresh.membership.members):
-            for alarm in fresh.membership.own_alarms(ctx.me, ctx.keys.signing.kid, ctx.keys.sealing):
-                raise_alarm(tx, now, _ALARM_TEXT + alarm, ctx.me, None, fresh.membership.version)
-                event(logging.WARNING, "own-entry", code=alarm)
+        if fresh.membership is not None:
+            watching.adopted(tx, self._body.ctx, fresh.membership)
 
     async def _newer_roots(self, url: str, after: int) -> list[bytes]:
         answer = await self._client.request("GET", _join(url, f"{paths.ROOTS}?after={after}"), max_bytes=_ROOTS_BYTES)

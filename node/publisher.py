@@ -10,6 +10,7 @@ from node import enrolment
 from node.body import Body
 from node.catalogue import publishing
 from node.courier import Courier
+from node.keys import republishing
 from node.runtime.logs import event
 from node.runtime.waiting import woken
 from node.runtime.writer import Readers, Writer
@@ -52,10 +53,17 @@ class Publisher:
                 await self._post(pending)
             except ProtocolError as problem:
                 event(logging.WARNING, "publish", code=problem.code, field=pending.vis, version=pending.rev)
+                if problem.code in ("unknown-key", "revoked-key") and await self._signed_again(pending):
+                    return False
                 if problem.problem.retry == "later":
                     return False
                 await self._refused(pending, problem)
         return True
+
+    async def _signed_again(self, pending: publishing.PendingPost) -> bool:
+        """Our signing key changed meanwhile."""
+        ctx = self._body.ctx
+        return await self._writer.submit(lambda tx: republishing.sign_again(tx, ctx, pending.vis)) > 0
 
     async def _refused(self, pending: publishing.PendingPost, problem: ProtocolError) -> None:
         await self._writer.submit(

@@ -459,3 +459,55 @@ class Limit(Request, frozen=True):
     leg: str
     as_: Operator
     reason: str | None = None
+
+
+# -- keys
+
+
+class ConfirmKey(Request, frozen=True):
+    """Somebody telephoned the office `node` and compared the eight `words` of its new key."""
+
+    node: str
+    words: Annotated[str, Meta(min_length=8, max_length=400)]
+    as_: Operator
+
+
+class RotateKeys(Request, frozen=True):
+    """New keys before their time; `compromised`: another may hold the present ones, which count no more."""
+
+    as_: Operator
+    signing: bool = True
+    sealing: bool = True
+    compromised: bool = False
+
+
+class Recover(Request, frozen=True):
+    """A new key in the place of a lost one: by the `seed` of the emergency key, or as guarantors `signed` it.
+
+    Neither: only the network is contacted. `invitation`, whose code is not used: where this machine is new to it.
+    """
+
+    invitation: Invitation | None = None
+    seed: Annotated[bytes, Meta(min_length=32, max_length=32)] | None = None
+    signed: Annotated[list[str], Meta(max_length=32)] = []
+
+
+# -- leaving
+
+
+class Export(Request, frozen=True):
+    """Everything this body holds into the new file `path`; `sealed` under a passphrase or a key."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4000)]
+    as_: Operator
+    sealed: bool = False
+    passphrase: Annotated[str, Meta(max_length=1000)] | None = None
+    key: Annotated[bytes, Meta(min_length=32, max_length=32)] | None = None
+
+
+class Leave(Request, frozen=True):
+    """The body leaves the network; `confirm` repeats its id, `anyway`: with referrals still open."""
+
+    as_: Operator
+    confirm: str
+    anyway: bool = False

@@ -18,6 +18,7 @@ MEMBERS: Final = "/v1/members"
 ROOTS: Final = "/v1/roots"
 JOIN: Final = "/v1/join"
 STATEMENT: Final = "/v1/statement"
+LEAVE: Final = "/v1/leave"
 
 CATALOGUE: Final = "/v1/catalogue"
 LOG: Final = "/v1/log"

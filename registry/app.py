@@ -82,6 +82,7 @@ def rows(search: Answer) -> tuple[Row, ...]:
         Row("POST", paths.JOIN, "anyone", posts.join, joining.JOIN_MAX),
         Row("GET", JOIN_STATE, "anyone", posts.join_state),
         Row("POST", paths.STATEMENT, "anyone", posts.statement, statements.POST_MAX),
+        Row("POST", paths.LEAVE, "member", posts.leave, posts.LEAVE_MAX),
         Row("POST", paths.CATALOGUE, "member", posts.catalogue, intake.POST_MAX),
         Row("POST", paths.DOCTOR, "anyone", doctor.doctor, doctor.DOCTOR_MAX),
     )

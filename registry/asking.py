@@ -75,6 +75,7 @@ class Amend(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     caps: list[str] | None = None
     territory: list[str] | None = None
     protocol: str | None = None
+    recovery: str | None = None
 
 
 class NewProtocol(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

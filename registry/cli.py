@@ -15,15 +15,15 @@ import msgspec
 from node.runtime import terminal
 from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting, findings, version_option
 from protocol.errors import ProtocolError
-from registry import cli_backup
+from registry import cli_backup, cli_recovery
 from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
+from registry.cli_recovery import guarantor as _guarantor
 
 if TYPE_CHECKING:
     from node.runtime.doctor import Result
     from registry.app import App
     from registry.approval import Review
     from registry.asking import Expiry, Members, Status, Waiting
-    from registry.ceremony import GuarantorKey
     from schemas.membership import Invitation
 
 ROOT_FILE_MAX: Final = 512_000
@@ -270,16 +270,6 @@ def _show_root(session: Session, payload: bytes) -> None:
         session.tell(f"  {one.name}  {one.x}")
 
 
-def _guarantor(key: Path, passphrase_file: Path | None) -> "GuarantorKey":
-    from node.runtime.config import load_secret
-    from protocol.suite import S1
-    from registry.ceremony import KEY_FILE_MAX, read_key
-
-    secret = load_secret(passphrase_file) if passphrase_file else None
-    with expecting("la chiave di un garante (….chiave.json)", key):
-        return read_key(read_file(key, KEY_FILE_MAX), S1, secret)
-
-
 @root.command("install")
 @click.argument("files", type=_file, nargs=-1, required=True, metavar="FIRMA…")
 @pass_session
@@ -487,6 +477,8 @@ def _review(review: "Review") -> str:
         lines.append(f"  potrà: {_caps(powers)}")
     if entry.delegated_by:
         lines.append(f"  firmato per conto da: {entry.delegated_by}")
+    if entry.recovery:
+        lines.append(f"  otto parole della chiave d'emergenza: {words(entry.recovery)}")
     return "\n".join(lines)
 
 
@@ -512,16 +504,23 @@ def admit(session: Session, files: tuple[Path, ...]) -> None:
 @click.option("--cap", "caps", multiple=True, help="Capacità (ripetibile; sostituisce l'elenco).")
 @click.option("--territory", multiple=True, help="Comune, codice ISTAT (ripetibile; sostituisce l'elenco).")
 @click.option("--protocol", help="Versione del protocollo accettata.")
+@click.option("--emergency", help="Chiave d'emergenza dell'ente, come la mostra «keys emergency».")
 @pass_session
 def amend(
     session: Session, node: str, name: str | None, ptype: str | None, caps: tuple[str, ...],
-    territory: tuple[str, ...], protocol: str | None,
+    territory: tuple[str, ...], protocol: str | None, emergency: str | None,
 ) -> None:  # fmt: skip
     """Prepara il cambio di nome o di dati di un aderente; vale quando i garanti lo firmano."""
     from registry.asking import Amend, Text
 
     change = Amend(
-        node=node, name=name, ptype=ptype, caps=list(caps) or None, territory=list(territory) or None, protocol=protocol
+        node=node,
+        name=name,
+        ptype=ptype,
+        caps=list(caps) or None,
+        territory=list(territory) or None,
+        protocol=protocol,
+        recovery=emergency,
     )
     made = session.ask("amend", change, Text)
     session.show({"ref": made.text}, f"Richiesta {made.text} in attesa dei garanti: «pending --export».")
@@ -672,7 +671,7 @@ def _day(at: int) -> str:
     return datetime.fromtimestamp(at, ZoneInfo("Europe/Rome")).strftime("%d/%m/%Y")
 
 
-for command in cli_backup.COMMANDS:
+for command in (*cli_backup.COMMANDS, *cli_recovery.COMMANDS):
     main.add_command(command)
 
 

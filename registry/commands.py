@@ -16,7 +16,7 @@ from node.map.ndjson import map_lines
 from node.map.tables import SqliteMap
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
-from protocol.strict import b64u_decode
+from protocol.strict import b64u_decode, b64u_encode
 from registry import ceremony, restored
 from registry.asking import (
     Admitted,
@@ -143,7 +143,8 @@ def _members(db: Db, engine: RegistryEngine, _: Nothing) -> Members:
         MemberRow(
             node=node, name=member.name, ptype=member.ptype, status=member.status, since=member.since,
             caps=sorted(member.caps), territory=list(member.territory), protocol=member.admission.protocol.version,
-            outdated=node in outdated, delegated_by=member.delegated_by, words=words(member.admission.first),
+            outdated=node in outdated, delegated_by=member.delegated_by,
+            words=words(b64u_encode(member.current.key.raw)),
             reachable=bool(member.urls(now)), public_rev=revisions.get((node, "public"), 0),
             network_rev=revisions.get((node, "network"), 0),
         )

@@ -43,12 +43,12 @@ class Posted(NamedTuple):
 def prepare(db: sqlite3.Connection, raw: bytes, membership: Membership, now: int) -> Posted:
     """Everything that can be checked beforehand. Raises what protocol.publications raises."""
     post = decode(raw, CataloguePost, max_bytes=POST_MAX)
-    claimed = publications.read_publication(post.publication, membership, membership.net)
+    claimed = publications.read_known(post.publication)
     publication = claimed.publication
     manifest = tuple(post.manifest)
     chain = (publication.node, publication.vis)
     row = db.execute("SELECT hash, seq FROM catalogue WHERE node = ? AND vis = ?", chain).fetchone()
-    if row is not None and row[0] == claimed.digest:
+    if row is not None and row[0] == claimed.digest:  # whatever has become of its key: its answer was lost
         return Posted(claimed, manifest, (), (), len(raw), membership.digest, row[1])
     signed = publications.check_publication(post.publication, manifest, membership, held(db, *chain), now)
     known = dict(db.execute("SELECT leaf, id FROM record_use WHERE node = ? AND vis = ?", chain))

@@ -297,6 +297,19 @@ class JoinRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     code: Name | UnsetType = UNSET
 
 
+class LeaveRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/leave, by the member itself, whose token signs the call: {"net":"wVf…","node":"comune-tavullia"}"""
+
+    net: Hash
+    node: NodeId
+
+
+class LeaveAnswer(Struct, frozen=True):
+    """The members version that lists it as ended."""
+
+    version: int
+
+
 class JoinAnswer(Struct, frozen=True):
     """Answer to a join: `ref` names the request; the node is in only when it finds itself in a verified document."""
 
@@ -321,6 +334,22 @@ class PendingFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     net: Hash
     roots: Annotated[list[GeneralText], Meta(min_length=1, max_length=256)]
     items: list[Pending]
+
+
+class RecoveryFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a body that lost its keys takes to the guarantors, and what each of them gives back. It looks like this:
+
+    {"v":1,"net":"wVf…","node":"comune-tavullia","name":"Comune di Tavullia","roots":["{…}"],"draft":"{…}","signed":""}
+    `draft` is the exact KeyStatement payload (reason recovery) they sign; `signed` General JSON, once one of them has.
+    """
+
+    v: Literal[1]
+    net: Hash
+    node: NodeId
+    name: Name
+    roots: Annotated[list[GeneralText], Meta(min_length=1, max_length=256)]
+    draft: GeneralText
+    signed: Annotated[str, Meta(max_length=16384)] = ""
 
 
 class Approval(Struct, frozen=True, forbid_unknown_fields=True):

@@ -126,8 +126,9 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
         files=files_of(request.files),
     )  # fmt: skip
-    # Against a member that left there is no key to seal to, and no need to wait for one.
-    (write_or_wait if request.ev == "lapse" else write_event)(tx, ctx, leg, writer, body)
+    gone = leg.side != "L" and (peer := ctx.member(leg.peer)) is not None and peer.status == "ended"
+    # A case goes on here when the other end has left; what is written waits in case it comes back.
+    (write_or_wait if gone or request.ev == "lapse" else write_event)(tx, ctx, leg, writer, body)
     settle_changed(tx, ctx, [leg.leg])
     attach(tx, ctx, leg, body, request.files)
     now = ctx.clock.now()

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from node.context import Context
 from node.exchange import resync
 from node.exchange.outbox import PART, reseal
+from node.keys import confirming
 from protocol.errors import ProtocolError
 from protocol.limits import (
     BATCH_BYTES,
@@ -80,7 +81,7 @@ def _due_for(
     db: sqlite3.Connection, ctx: Context, dest: str, now: int, in_flight: Collection[str], limit: int, batch: int
 ) -> list[Parcel]:
     routes = routes_to(ctx.membership, dest, now)
-    if not routes or not _open_channel(ctx, dest):
+    if not routes or not _open_channel(ctx, dest) or not confirming.is_open(db, ctx.membership.member(dest)):
         return []
     pace = db.execute("SELECT k, next_at FROM peer WHERE node = ?", (dest,)).fetchone() or (0, 0)
     failing, waiting = pace[0] > 0, pace[1] > now
@@ -235,7 +236,7 @@ def _would_differ(tx: sqlite3.Connection, ctx: Context, mid: str, now: int) -> b
     if row is None:
         return False
     try:
-        known = ctx.sealing_public(row[0], now).kid
+        known = confirming.sealing_public(tx, ctx, row[0], now).kid
         return bool(row[2] <= now) or known != row[1]
     except ProtocolError:  # nobody to seal to at present: reseal_stale tries again
         return False

@@ -11,6 +11,7 @@ import msgspec
 
 from node.context import Context, set_setting, setting
 from node.exchange.outbox import raise_alarm, send_body
+from node.keys import confirming
 from node.map import follow, heads
 from node.runtime.migrations import script
 from protocol.errors import ProtocolError
@@ -34,7 +35,6 @@ ALTER TABLE peer ADD COLUMN head_jti TEXT;
 """,
     ),
 )
-_NOBODY_TO_SEAL_TO: Final = frozenset({"unknown-recipient", "suspended", "not-a-member"})
 
 
 def turn(tx: sqlite3.Connection, ctx: Context) -> int:
@@ -77,7 +77,7 @@ def _show_to(tx: sqlite3.Connection, ctx: Context, peer: str, pair: HeadPair | N
     try:
         send_body(tx, ctx, peer, body, ctx.dice.bytes(SALT_BYTES), msgspec.json.encode(body), place=None, urgent=False)
     except ProtocolError as problem:
-        if problem.code not in _NOBODY_TO_SEAL_TO:
+        if problem.code not in confirming.NOBODY_TO_SEAL_TO:
             raise
         return 0
     tx.execute("UPDATE peer SET head_shown = ?, head_jti = ? WHERE node = ?", (ctx.clock.now(), body.jti, peer))

@@ -18,6 +18,7 @@ from node.exchange.message import Message
 from node.exchange.messages import HANDLERS
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from node.exchange.quota import Day
+from node.keys import resigning
 from protocol.attachments import check_files
 from protocol.envelope import (
     REJECTABLE,
@@ -254,6 +255,7 @@ def apply(
         tx.execute("SELECT id, peer, raw FROM receipt WHERE id = ?", (number,)).fetchone()
         for number in batch.stored_receipts
     ]
+    stored = [(number, peer, resigning.receipt(tx, ctx, number, raw)) for number, peer, raw in stored]
     signed = [*stored, *signed]
     answer = DeliveryAnswer(receipts=[raw for _, _, raw in signed], later=batch.later)
     return Received(answer, list(batch.legs), signed, tuple(batch.faults))

@@ -13,6 +13,7 @@ import msgspec
 from node.context import Context, setting
 from node.exchange import blobs, erased, letters, restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
+from node.keys import confirming
 from protocol.calendar_it import Calendar
 from protocol.deadline import URGENCIES, Deadlines, deadline
 from protocol.envelope import commitment, make_envelope
@@ -48,7 +49,7 @@ def write_event(
     """Appends one own event to `leg`, sealed to the peer unless both logs are local; the caller folds.
 
     `content` is complete: leg, n, seen, ev. `begins`: the case is new.
-    Raises unknown-recipient, suspended, resync-open.
+    Raises unknown-recipient, suspended, key-unconfirmed, resync-open.
     """
     restored.check_may_write(tx, leg, content.ev)
     now = ctx.clock.now()
@@ -84,7 +85,7 @@ def send_body(
 ) -> tuple[str, str]:
     """Seals a body to a member and leaves it to be sent; returns (outer signature, mid). `urgent`: 0, 1 or PART."""
     now = ctx.clock.now()
-    recipient = ctx.sealing_public(dest, now)
+    recipient = confirming.sealing_public(tx, ctx, dest, now)
     exp = now + LIFETIME_MAX
     made = make_envelope(
         suite=ctx.suite, signing_key=ctx.keys.signing, recipient=recipient,
@@ -264,7 +265,7 @@ def write_void(
 
 def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
     """`write_event`, which nobody to seal to at present (suspended, no key in force) does not stop."""
-    if leg.side == "L" or _sealable(ctx, leg.peer):
+    if leg.side == "L" or _sealable(tx, ctx, leg.peer):
         return write_event(tx, ctx, leg, writer, content)
     restored.check_may_write(tx, leg, content.ev)
     written = write_event(tx, ctx, leg._replace(side="L"), writer, content)
@@ -275,15 +276,15 @@ def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str
 def post(tx: sqlite3.Connection, ctx: Context, body: Body, *, leg: str | None, urgent: bool) -> None:
     """Leaves a letter to be sent, now or once there is somebody to seal to; sealed again until its signed end."""
     dest, salt, raw = letters.keep(tx, ctx, body, leg=leg, urgent=urgent)
-    if _sealable(ctx, dest):
+    if _sealable(tx, ctx, dest):
         send_body(tx, ctx, dest, body, salt, raw, place=None, urgent=urgent)
     else:
         letters.wait(tx, ctx, body.jti, dest, urgent=urgent)
 
 
-def _sealable(ctx: Context, peer: str) -> bool:
+def _sealable(db: sqlite3.Connection, ctx: Context, peer: str) -> bool:
     try:
-        ctx.sealing_public(peer, ctx.clock.now())
+        confirming.sealing_public(db, ctx, peer, ctx.clock.now())
     except ProtocolError:
         return False
     return True
@@ -335,7 +336,7 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     jti, leg, writer, n, dest, urgent, _ = row
     letter = letters.kept(tx, jti) if leg is None else None
     if leg is not None or letter is not None:
-        ctx.sealing_public(dest, ctx.clock.now())  # raises while nothing is changed: its callers go on without
+        confirming.sealing_public(tx, ctx, dest, ctx.clock.now())  # raises while nothing is changed: callers go on
     tx.execute("UPDATE outgoing SET s = NULL, next_at = NULL WHERE mid = ?", (mid,))
     if letter is not None:
         return send_body(tx, ctx, dest, *letter, place=None, urgent=bool(urgent))[1]
@@ -351,7 +352,7 @@ def seal_event(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, j
     if tx.execute("SELECT 1 FROM outgoing WHERE jti = ? AND s IS NOT NULL", (jti,)).fetchone():
         return
     row = tx.execute("SELECT n FROM event WHERE leg = ? AND writer = ? AND jti = ?", (leg.leg, writer, jti)).fetchone()
-    if _sealable(ctx, leg.peer):
+    if _sealable(tx, ctx, leg.peer):
         _seal_again(tx, ctx, leg, writer, int(row[0]), jti)
     else:
         _seal_later(tx, ctx, leg, writer, int(row[0]), jti)
@@ -402,7 +403,7 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
             if exp <= now:  # "at each exp" (PROTOCOL §3): again, when somebody took note of the last one
                 tx.execute(_AGAIN, (now, dest, leg, n))
         except ProtocolError as problem:
-            if problem.code not in ("unknown-recipient", "suspended", "not-a-member"):
+            if problem.code not in confirming.NOBODY_TO_SEAL_TO:
                 raise
     return done
 

@@ -17,6 +17,7 @@ from node.exchange.blobs import Blob
 from node.exchange.erased import is_erased
 from node.exchange.log import LegRow, leg_row
 from node.exchange.outbox import PART, raise_alarm, send_body
+from node.keys import confirming
 from protocol.attachments import read_part
 from protocol.errors import ProtocolError
 from protocol.limits import (
@@ -47,7 +48,7 @@ def fill(tx: sqlite3.Connection, ctx: Context, limit: int = AT_ONCE) -> int:
     """Seals the next parts, at most `limit`, while fewer than eight for their recipient wait for `processed`."""
     done = 0
     for (peer,) in tx.execute("SELECT DISTINCT peer FROM blob WHERE state = 'sending'").fetchall():
-        if not _reachable(ctx, peer):
+        if not _reachable(tx, ctx, peer):
             continue
         (out,) = tx.execute(
             "SELECT COUNT(*) FROM outgoing WHERE dest = ? AND urgent = ? AND s IS NOT NULL", (peer, PART)
@@ -104,13 +105,13 @@ def _post(tx: sqlite3.Connection, ctx: Context, peer: str, body: PartBody | Miss
     return send_body(tx, ctx, peer, body, ctx.dice.bytes(32), raw, place=None, urgent=urgent)[1]
 
 
-def _reachable(ctx: Context, peer: str) -> bool:
+def _reachable(db: sqlite3.Connection, ctx: Context, peer: str) -> bool:
     """There is a key to seal to, and both of us are active: else it waits."""
     me = ctx.member(ctx.me)
     if me is None or me.status != "active":
         return False
     try:
-        ctx.sealing_public(peer, ctx.clock.now())
+        confirming.sealing_public(db, ctx, peer, ctx.clock.now())
     except ProtocolError:
         return False
     return True
@@ -233,7 +234,7 @@ def _say_got(tx: sqlite3.Connection, ctx: Context, blob: Blob) -> None:
     """Once at a time; a question still on its way is overtaken by the answer that it is no longer one."""
     if blob.state == "complete" and tx.execute("SELECT 1 FROM outgoing WHERE mid = ?", (blob.note,)).fetchone():
         return
-    if not _reachable(ctx, blob.peer):
+    if not _reachable(tx, ctx, blob.peer):
         tx.execute("UPDATE blob SET note = COALESCE(note, ''), note_done = 0 WHERE id = ?", (blob.id,))
         return
     body = GotBody(net=ctx.net, sender=ctx.me, to=blob.peer, jti=ctx.dice.uuid4(), leg=blob.leg, sha256=blob.sha256)
@@ -241,7 +242,7 @@ def _say_got(tx: sqlite3.Connection, ctx: Context, blob: Blob) -> None:
 
 
 def _ask(tx: sqlite3.Connection, ctx: Context, blob: Blob, numbers: list[int]) -> None:
-    if not _reachable(ctx, blob.peer):
+    if not _reachable(tx, ctx, blob.peer):
         return
     for i in numbers:
         body = MissingBody(
@@ -291,7 +292,7 @@ def _unconfirmed(tx: sqlite3.Connection, blob: Blob, now: int) -> None:
 
 def _stands_still(tx: sqlite3.Connection, ctx: Context, blob: Blob, now: int) -> None:
     """Nothing came for a day: ask for what is missing; after some days people are told, and it is asked on."""
-    if not _reachable(ctx, blob.peer) or now < blob.moved + MISSING_AFTER * (blob.asks + 1):
+    if not _reachable(tx, ctx, blob.peer) or now < blob.moved + MISSING_AFTER * (blob.asks + 1):
         return
     tx.execute("UPDATE blob SET asks = asks + 1 WHERE id = ?", (blob.id,))
     if blob.asks + 1 == BLOB_TRIES:

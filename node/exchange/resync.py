@@ -150,7 +150,7 @@ def _send(tx: sqlite3.Connection, ctx: Context, peer: str, body: Body, what: str
     try:
         _, mid = send_body(tx, ctx, peer, body, ctx.dice.bytes(32), raw, place=None, urgent=False)
     except ProtocolError as problem:
-        if problem.code in ("suspended", "unknown-recipient", "not-a-member"):
+        if problem.code in ("suspended", "unknown-recipient", "not-a-member", "key-unconfirmed"):
             return 0
         raise
     tx.execute("UPDATE outgoing SET about = ? WHERE mid = ?", (what, mid))
@@ -220,12 +220,12 @@ def _ask(tx: sqlite3.Connection, ctx: Context, peer: str) -> None:
 
 
 def _say_resync(tx: sqlite3.Connection, ctx: Context, peer: str, nonce: str) -> None:
-    tx.execute("UPDATE resync SET said = ? WHERE peer = ?", (ctx.clock.now(), peer))
     body = ResyncBody(
         net=ctx.net, sender=ctx.me, to=peer, jti=ctx.dice.uuid4(), nonce=nonce, epoch=ctx.epoch(tx),
         legs=_counts(tx, peer),
     )  # fmt: skip
-    _send(tx, ctx, peer, body, "resync")
+    if _send(tx, ctx, peer, body, "resync"):  # else nobody can read it now: said at a later turn
+        tx.execute("UPDATE resync SET said = ? WHERE peer = ?", (ctx.clock.now(), peer))
 
 
 def told_restored(tx: sqlite3.Connection, ctx: Context, mid: str, accuser: str) -> None:

@@ -44,11 +44,15 @@ def tell(tx: sqlite3.Connection, ctx: Context) -> int:
 def _tell_of_gone_members(tx: sqlite3.Connection, ctx: Context, now: int) -> int:
     """Mail still queued to a suspended or ended member comes back to people with a notice (PROTOCOL §4)."""
     told = 0
-    for dest, leg, n in tx.execute("SELECT DISTINCT dest, leg, n FROM outgoing WHERE s IS NOT NULL").fetchall():
+    for dest, leg, n, unsealed in tx.execute(
+        "SELECT DISTINCT dest, leg, n, s = '' FROM outgoing WHERE s IS NOT NULL"
+    ).fetchall():
         member = ctx.member(dest)
         if member is not None and member.status == "active":
             continue
         suspended = member is not None and member.status == "suspended"
+        if unsealed and not suspended:
+            continue  # written after it left, for the record: people know
         raise_alarm(tx, now, "recipient-suspended" if suspended else "recipient-ended", dest, leg, n)
         told += 1
     return told

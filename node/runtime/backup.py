@@ -203,6 +203,8 @@ def unpack(path: Path, secret: Secret, store: Path) -> Unpacked:
     try:
         with _opened(path) as file:
             header, chunks = sealed_file.open_sealed(file, secret)
+            if header.what == "export":
+                raise ProtocolError("wrong-file", expected="a copy made by this program")
             return Unpacked(header, _take(_Stream(chunks), store))
     except OSError as error:
         if error.errno in _FULL:

@@ -268,4 +268,25 @@ TEXTS: Final[dict[str, str]] = {
     "Tornato da una copia; enti da sentire: {nodes}": "Restored from a copy; members to hear from: {nodes}",
     "Ultima copia: {hours} ore fa, in {path}": "Last copy: {hours} hours ago, in {path}",
     "Usare un'altra copia.": "Use another copy.",
+    # -- keys, leaving
+    "Cercare il file giusto, oppure chiedere ai garanti: «keys recover --request FILE».":
+        "Look for the right file, or ask the guarantors: “keys recover --request FILE”.",
+    "Chiave d'emergenza depositata; le altre si rinnovano da sole.":
+        "An emergency key is deposited; the others renew themselves.",
+    "Chiavi nuove da confermare al telefono: {nodes}": "New keys to confirm by telephone: {nodes}",
+    "Chiedere ai garanti: «keys recover --request FILE».": "Ask the guarantors: “keys recover --request FILE”.",
+    "Concluderli prima, oppure «leave --anyway».": "End them first, or “leave --anyway”.",
+    "Nessuna chiave d'emergenza depositata: se le chiavi si perdono servono più garanti.":
+        "No emergency key is deposited: if the keys are lost it takes several guarantors.",
+    "Nessuna chiave di altri uffici da confermare.": "No keys of other offices to confirm.",
+    "Non ancora nella rete.": "Not in the network yet.",
+    "Rileggerle al telefono; se non tornano, non confermare e avvisare l'ente capofila.":
+        "Read them again on the telephone; if they do not match, do not confirm, and tell the lead body.",
+    "Telefonare, poi «keys confirm»; finché non è fatto a loro non parte nulla.":
+        "Telephone, then “keys confirm”; until then nothing leaves for them.",
+    "Telefonargli a un numero che si conosce, confrontare le otto parole, poi «keys confirm».":
+        "Telephone them at a number you know, compare the eight words, then “keys confirm”.",
+    "Vedere l'elenco con «keys».": "See the list with “keys”.",
+    "«keys emergency», poi la capofila con «amend --emergency».":
+        "“keys emergency”, then the lead body with “amend --emergency”.",
 }  # fmt: skip

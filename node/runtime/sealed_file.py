@@ -29,7 +29,7 @@ from node.runtime.platform import create_private, readable_by_others
 from protocol.errors import ProtocolError
 
 Program = Literal["node", "registry"]
-What = Literal["full", "keys"]
+What = Literal["full", "keys", "export"]
 
 VERSION: Final = 1
 CHUNK: Final = 256 * 1024

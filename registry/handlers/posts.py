@@ -2,7 +2,11 @@
 
 from node.runtime.routes import Reply, json_reply
 from protocol.errors import ProtocolError
+from protocol.strict import decode
 from registry.service import Asked, Service
+from schemas.membership import LeaveAnswer, LeaveRequest
+
+LEAVE_MAX = 1024
 
 
 async def join(service: Service, asked: Asked) -> Reply:
@@ -23,6 +27,16 @@ async def statement(service: Service, asked: Asked) -> Reply:
     raw = asked.body
     stated = await service.read(lambda db: service.engine.prepare_statement(db, raw))
     return json_reply(await service.write(lambda tx: service.engine.state(tx, stated)))
+
+
+async def leave(service: Service, asked: Asked) -> Reply:
+    """A member goes, by its own word; nobody says it for another but the capofila."""
+    request = decode(asked.body, LeaveRequest, max_bytes=LEAVE_MAX)
+    if request.node != asked.caller:
+        raise ProtocolError("forbidden", field="node")
+    if request.net != service.membership.net:
+        raise ProtocolError("wrong-network", field="net")
+    return json_reply(LeaveAnswer(await service.write(lambda tx: service.engine.end(tx, request.node))))
 
 
 async def catalogue(service: Service, asked: Asked) -> Reply:

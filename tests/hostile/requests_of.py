@@ -7,7 +7,7 @@ from node.mailbox.handlers import TakeBack
 from protocol import paths
 from registry.statements import StatementPost
 from schemas.catalogue import CataloguePost
-from schemas.membership import JoinRequest
+from schemas.membership import JoinRequest, LeaveRequest
 from schemas.wire import Batch, MailboxAck
 from tests.hostile.town import Town
 from tests.registry.world import line
@@ -15,6 +15,7 @@ from tests.registry.world import line
 SHAPES: dict[str, type] = {
     paths.JOIN: JoinRequest,
     paths.STATEMENT: StatementPost,
+    paths.LEAVE: LeaveRequest,
     paths.CATALOGUE: CataloguePost,
     paths.DOCTOR: CataloguePost,
     paths.INBOX: Batch,
@@ -35,6 +36,8 @@ def _sample(town: Town, path: str) -> object:
         return msgspec.json.decode(town.straniero.request(board.protocol, now, None))
     if path == paths.STATEMENT:
         return {"statements": [town.ladro.routes(now, 2)]}
+    if path == paths.LEAVE:
+        return LeaveRequest(net=town.board.net, node="ladro")
     if path in (paths.CATALOGUE, paths.DOCTOR):
         return town.ladro.catalogue([line("Nuovo", node="ladro")], now)
     if path in (paths.INBOX, paths.MAILBOX_ROUTE):

@@ -23,6 +23,7 @@ from protocol.receipts import sign_receipt
 from protocol.strict import b64u_decode, b64u_encode
 from protocol.suite import S1, SigningKey
 from schemas.wire import Ack, Receipt
+from tests.protocol import vectors_keys
 from tests.protocol.ledger import Ledger
 from tests.protocol.ledger import uid as ledger_uid
 from tests.protocol.network import signer
@@ -1088,6 +1089,7 @@ FILES = {
     "tokens": tokens,
     "proofs": proofs,
     "heads": heads,
+    "statements": vectors_keys.make,
     "attachments": attachments,
     "restoring": restoring,
 }

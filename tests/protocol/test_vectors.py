@@ -31,7 +31,7 @@ from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
 from schemas.bodies import EventBody, PartBody
 from schemas.problems import PROBLEMS
-from tests.protocol import make_vectors
+from tests.protocol import make_vectors, vectors_keys
 from tests.protocol.samples import Ring
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "vectors"
@@ -140,6 +140,7 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "tokens": tokens,
     "proofs": proofs,
     "heads": heads,
+    "statements": vectors_keys.read,
     "attachments": bodies,
     "restoring": bodies,
 }

@@ -224,7 +224,7 @@ async def test_every_route_refuses_rubbish_without_falling_over(served):
 def test_each_row_says_who_may_ask():
     table = {(row.method, row.path): row.who for row in rows(lambda *_: None)}
     assert len(table) == len(rows(lambda *_: None))
-    assert [key for key, who in table.items() if who == "member"] == [("POST", paths.CATALOGUE)]
+    assert [key for key, who in table.items() if who == "member"] == [("POST", paths.LEAVE), ("POST", paths.CATALOGUE)]
     assert {key for key, who in table.items() if who == "anyone, members see more"} == {
         ("GET", paths.OBJECT_ROUTE), ("GET", paths.MAP), ("GET", paths.MAP_PROOF_ROUTE),
     }  # fmt: skip

@@ -71,7 +71,13 @@ class Board(Host):
 
     def admit(self, entry: Wanted, first: SigningKey, routes_text: str) -> None:
         """Invited, joined, approved by one guarantor, admitted."""
-        code = self.now_(lambda tx: self.engine.invite(tx, entry.node)).code
+        self._admitted(self.now_(lambda tx: self.engine.invite(tx, entry.node)).code, entry, first, routes_text)
+
+    def readmit(self, entry: Wanted, first: SigningKey, routes_text: str) -> None:
+        """The same for one that was suspended."""
+        self._admitted(self.now_(lambda tx: self.engine.readmit(tx, entry.node)).code, entry, first, routes_text)
+
+    def _admitted(self, code: str | None, entry: Wanted, first: SigningKey, routes_text: str) -> None:
         raw = join_request(entry, first, routes_text, code)
         joining = self.engine.prepare_join(self.store._conn, raw)
         ref = self.now_(lambda tx: self.engine.join(tx, joining)).ref
@@ -126,9 +132,9 @@ class Board(Host):
         except ProtocolError as problem:
             reply(problem)
 
-    def statement(self, text: str, reply: Answer) -> None:
+    def statements(self, texts: list[str], reply: Answer) -> None:
         """POST /v1/statement."""
-        raw = msgspec.json.encode({"statements": [text]})
+        raw = msgspec.json.encode({"statements": texts})
         self._command(lambda: self.engine.prepare_statement(self.store._conn, raw), self.engine.state, reply)
 
     def catalogue(self, post: CataloguePost, reply: Answer) -> None:

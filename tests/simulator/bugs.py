@@ -12,6 +12,7 @@ import msgspec
 
 from node.cases import desk
 from node.exchange import blobs, delivery, ends, erasing, inbox, log, outbox, parts
+from node.keys import confirming, resigning
 from node.mailbox import box
 from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
@@ -277,6 +278,18 @@ def _said_and_not_done() -> Undo:
     return _swap((erasing, "erase_case", lambda tx, ctx, leg, **_: []))
 
 
+def _revoked_for_ever_on_its_way() -> Undo:
+    return _swap((resigning, "reseal_revoked", lambda tx, ctx, limit=200: 0))
+
+
+def _receipt_of_a_revoked_key() -> Undo:
+    return _swap((resigning, "receipt", lambda tx, ctx, number, raw: raw))
+
+
+def _new_key_taken_as_it_comes() -> Undo:
+    return _swap((confirming, "check", lambda db, member: None), (confirming, "is_open", lambda db, member: True))
+
+
 def _part_sealed_once() -> Undo:
     def unsent(tx: Any, peer: str, most: int) -> Any:
         """A part that was sealed once counts as out, whatever became of its sealing."""
@@ -320,6 +333,9 @@ TABLE: Final[tuple[Bug, ...]] = (
     Bug("late-body-kept", "an event that comes after its leg was erased is kept with its words", _late_body_kept),
     Bug("travelling-body-kept", "the step that ended an erased leg keeps its body", _erased_body_for_ever_on_its_way),
     Bug("said-and-not-done", "a request to erase is answered `erased`, and nothing happens", _said_and_not_done),
+    Bug("revoked-not-resealed", "what a revoked key signed goes on being sent as it is", _revoked_for_ever_on_its_way),
+    Bug("revoked-receipt", "a stored receipt is answered under the key that is revoked", _receipt_of_a_revoked_key),
+    Bug("unconfirmed", "a key that begins a chain anew is sealed to as it comes", _new_key_taken_as_it_comes),
     Bug("part-sealed-once", "a part whose sealing expired is not made again", _part_sealed_once),
     Bug("part-under-any-hash", "a part is put with whatever file still lacks one", _early_part_under_any_hash),
     Bug("plain-at-rest", "salt and body lie in the database as they are", _plain_at_rest),

@@ -19,7 +19,7 @@ from tests.simulator.follower import rebuild
 from tests.simulator.history import Sent
 from tests.simulator.kernel import Violation
 from tests.simulator.people import CANARY
-from tests.simulator.shell import Node
+from tests.simulator.shell import Node, read_acks
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -207,7 +207,10 @@ def delivered_has_receipts(world: "World", held: Held) -> None:
         try:
             receipt = read_receipt(raw, world.board.membership, net=world.board.net, me=held.name, now=now).receipt
         except ProtocolError as problem:
-            raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
+            if problem.code == "revoked-key":  # its signature holds; when it came the key counted
+                receipt = read_acks(raw)
+            else:
+                raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
         for ack in receipt.acks:
             sent = world.history.sent.get(ack.mid)
             if sent and sent.sender == held.name and sent.dest == receipt.sender:
@@ -224,6 +227,14 @@ def nothing_alarming(world: "World", held: Held) -> None:
             code == "rejected" and not (world.plan.has("defect") or world.plan.has("restore"))
         ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
+        if code in _TAMPERED:
+            raise Violation("I20-false-alarm", f"{held.name} {code}")
+
+
+# Nobody but the body itself changed its entry here.
+_TAMPERED: Final = frozenset(
+    f"own-entry-{what}" for what in ("absent", "foreign-key", "foreign-routes", "changed", "unroutable")
+)
 
 
 def nothing_set_aside(held: Held) -> None:
@@ -428,8 +439,8 @@ def suspension_holds(world: "World") -> None:
     """I11: once healed, no relay keeps anything from a suspended member."""
     grace = world.plan.span + 2 * 3_600_000
     for relay, caller, when in world.history.held_of_suspended:
-        since = max(grace, world.history.suspended_at[caller] + 2 * 3_600_000)
-        if when > since:
+        suspended = world.history.suspended_at.get(caller)
+        if suspended is not None and when > max(grace, suspended + 2 * 3_600_000):
             raise Violation("I11-suspended-accepted", f"{relay} kept post of {caller} at {when}")
 
 

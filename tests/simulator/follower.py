@@ -13,6 +13,8 @@ from node.map.tables import map_migrations
 from node.runtime.migrations import migrate
 from node.runtime.store import Outcome
 from protocol.errors import ProtocolError
+from protocol.jws import CAT, parse_compact, sign_compact
+from protocol.publications import PUBLICATION_MAX
 from protocol.strict import digest
 from schemas.catalogue import CataloguePost, Visibility
 from tests.simulator.board import Board, accepted
@@ -156,9 +158,18 @@ class Publisher:
             self.waiting = None
         elif isinstance(answer, ProtocolError) and answer.code in _FOR_EVER:
             self.waiting = None
+        elif isinstance(answer, ProtocolError) and answer.code in _OTHER_KEY and self.node.up:
+            self.waiting = (self.waiting[0], signed_again(self.waiting[1], self.node))
 
 
 _FOR_EVER = frozenset({"suspended", "not-a-member"})
+_OTHER_KEY = frozenset({"unknown-key", "revoked-key"})  # as node.keys.republishing
+
+
+def signed_again(post: CataloguePost, node: "Node") -> CataloguePost:
+    """The same snapshot under the key of now."""
+    payload = parse_compact(post.publication, CAT, max_bytes=PUBLICATION_MAX).payload
+    return msgspec.structs.replace(post, publication=sign_compact(node.ctx.keys.signing, CAT, payload))
 
 
 def rebuild(board_db: sqlite3.Connection, world: Any) -> sqlite3.Connection:

@@ -287,6 +287,7 @@ _FAIR_REFUSALS: Final = frozenset(
         "incapable-recipient",
         "erased",
         "resync-open",
+        "key-unconfirmed",
     }
 )
 _KEEP: Final = RetentionConfig(keep=1)

@@ -34,6 +34,9 @@ FAULTS: Final[tuple[str, ...]] = (
     "mimic",  # a member that uses other members' event ids
     "erasure",  # people erase, recall and answer such requests, at any moment
     "restore",  # a store is put back from an old copy, announced or not
+    "compromise",  # a member revokes its keys
+    "recovery",  # a member loses its keys and comes back by its emergency key
+    "readmission",  # a member is suspended, and comes back under another key
 )
 
 

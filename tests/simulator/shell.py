@@ -17,6 +17,7 @@ from node.exchange import ends, erasing, outbox, restored
 from node.exchange.delivery import Parcel
 from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
+from node.keys import watching
 from node.map import follow
 from node.map.tables import map_migrations
 from node.runtime import trust
@@ -27,6 +28,7 @@ from protocol.members import Membership
 from protocol.strict import b64u_decode
 from protocol.suite import Suite
 from schemas.wire import DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage, Receipt
+from tests.simulator import keys
 from tests.simulator.board import Board
 from tests.simulator.follower import Follower
 from tests.simulator.history import Acked, History, Sent
@@ -200,6 +202,7 @@ class Node(Host):
 
     def send(self, parcel: Parcel) -> None:
         """One POST. Nothing is sent that another connection cannot see on the disk."""
+        keys.nothing_unconfirmed(self, parcel)
         for mid in parcel.mids:
             row = self.reader.execute("SELECT jti, dest, leg FROM outgoing WHERE mid = ?", (mid,)).fetchone()
             if row is None:
@@ -428,7 +431,13 @@ class Node(Host):
             return
         if fresh.membership is None or fresh.membership.version <= self.membership.version:
             return
-        self.submit(lambda tx: trust.keep(tx, fresh, now), lambda outcome: self._adopted(fresh, outcome))
+
+        def keep(tx: Any) -> None:
+            trust.keep(tx, fresh, now)
+            if fresh.membership is not None:
+                watching.adopted(tx, self.ctx, fresh.membership)
+
+        self.submit(keep, lambda outcome: self._adopted(fresh, outcome))
 
     def _adopted(self, fresh: trust.Trust, outcome: Outcome[None]) -> None:
         self.sound(outcome)
@@ -452,6 +461,7 @@ class Node(Host):
         if self.sound(outcome):
             self.kernel.note(self.name, "seals again", outcome.value)
         self.wake(0)
+        keys.state(self)
 
 
 _receipts: dict[str, Receipt] = {}

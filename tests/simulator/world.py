@@ -23,7 +23,7 @@ from protocol.receipts import sign_receipt
 from protocol.suite import S1
 from schemas.bodies import HeadBody
 from schemas.wire import Ack, Item, Receipt
-from tests.simulator import checks
+from tests.simulator import checks, keys
 from tests.simulator.board import Board
 from tests.simulator.fake_suite import FAKE
 from tests.simulator.follower import Publisher
@@ -85,7 +85,6 @@ class World:
         self.nodes = [self._node(home, i, name) for i, name in enumerate(NAMES[: plan.nodes])]
         self.people = People(plan.seed, self.nodes)
         self.publishers: dict[str, Publisher] = {}
-        self.route_number = dict.fromkeys(NAMES, 1)
         self.suspended = ""
         self._found()
 
@@ -109,7 +108,8 @@ class World:
         self.boxes = {node.name: self._mailboxes_of(node) for node in self.nodes}
         for number, node in enumerate(self.nodes):
             signer = self.suite.signing_key(node.keystore.signing_seed()[1])
-            self.board.admit(wanted(node.name, number), signer, self._routes(node, 1))
+            entry = keys.with_emergency(self, wanted(node.name, number))
+            self.board.admit(entry, signer, self._routes(node, 1))
             self.publishers[node.name] = Publisher(node, self.board)
         self.directory.members[REGISTRY] = (self.board, self.board.serve_members)
         self.directory.members[self.relay.name] = (self.relay, self.relay.serve_members)
@@ -131,7 +131,7 @@ class World:
 
     def _routes(self, node: Node, n: int) -> str:
         now = self.kernel.now // 1000 + EPOCH_S
-        newest = self.suite.sealing_key(node.keystore.sealing_seeds()[-1 if n > 1 else 0][1])
+        newest = self.suite.sealing_key(node.keystore.sealing_seeds()[0][1])
         return routes(
             self.board.net, node.name, self.suite.signing_key(node.keystore.signing_seed()[1]), n=n, now=now,
             urls=[url_of(node.name)] if node.name in self.direct else [], relays=self.boxes[node.name],
@@ -164,6 +164,7 @@ class World:
         self.network.calm = False
         self._schedule_work()
         self._schedule_faults()
+        keys.people_telephone(self)
         self.kernel.run_until(self.plan.span)
         self.heal()
         quiet = self._settle()
@@ -289,33 +290,25 @@ class World:
             )
 
     def _fault_rotation(self, dice: random.Random) -> None:
+        """`altered` makes time run fast for keys; besides, people ask for new ones, and lose old ones."""
         for when in self._times(dice, 1, 4):
-            self.kernel.at(when, partial(self._rotate, dice.choice(self.nodes), dice.random() < 0.5))
+            self.kernel.at(when, partial(keys.rotate, self, dice.choice(self.nodes), dice.random()))
 
-    def _rotate(self, node: Node, destroy: bool) -> None:
-        """A new sealing key; once it is published the old one goes, though mail may still be sealed to it."""
-        if not node.up or node.name == self.suspended or len(node.keystore.sealing_seeds()) > 1:
-            return
-        seed = SeededDice(seed_of(self.plan.seed, node.name, "rotation", self.kernel.now)).bytes(32)
-        node.keystore.add_sealing(seed, self.suite.sealing_key(seed).kid, node.clock.now())
-        node.ctx.reload_keys()
-        self.route_number[node.name] += 1
-        self._state(node, self._routes(node, self.route_number[node.name]), destroy)
+    def _fault_compromise(self, dice: random.Random) -> None:
+        for when in self._times(dice, 1, 3):
+            self.kernel.at(when, partial(keys.compromise, self, dice.choice(self.nodes)))
 
-    def _state(self, node: Node, text: str, destroy: bool) -> None:
-        """Posted until the node sees it in force."""
-        stated = node.membership.members[node.name].routes if node.up else None
-        if stated is not None and stated.text == text:
-            old = node.keystore.sealing_seeds()[0][0]
-            node.keystore.retire(old)
-            if destroy:
-                node.keystore.destroy(old)
-            node.ctx.reload_keys()
-            self.kernel.note(node.name, "rotated", destroy)
+    def _fault_recovery(self, dice: random.Random) -> None:
+        for when in self._times(dice, 1, 3):
+            self.kernel.at(when, partial(keys.recover, self, dice.choice(self.nodes), dice.random() < 0.5))
+
+    def _fault_readmission(self, dice: random.Random) -> None:
+        if len(self.nodes) < 4 or self.plan.has("suspension"):
             return
-        if node.up:
-            self.network.call(node, self.board, lambda reply: self.board.statement(text, reply), lambda answer: None)
-        self.kernel.after(HOUR_MS // 2, lambda: self._state(node, text, destroy))
+        node, away = dice.choice(self.nodes[1:]), dice.randint(1, 8) * HOUR_MS
+        when = dice.randrange(self.plan.span // 8, self.plan.span // 2)
+        self.kernel.at(when, lambda: self._suspend(node))
+        self.kernel.at(when + away, partial(keys.readmit, self, node))
 
     def _fault_suspension(self, dice: random.Random) -> None:
         if len(self.nodes) < 4:
@@ -412,6 +405,7 @@ class World:
         self.network.cut.clear()
         self.network.isolate = lambda pairs, step: None  # type: ignore[method-assign]
         box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = _LIMITS
+        keys.slow_down()
         for node in self.nodes:
             node.clock.offset = 0
         for host in self.hosts():
@@ -447,8 +441,11 @@ def altered(plan: Plan) -> Iterator[None]:
             outbox_module.LIFETIME_MAX = dice.randint(2, 6) * 3600  # type: ignore[misc]
         if plan.has("defect"):
             inbox_module._check_event = _refusing  # type: ignore[assignment]
+        if plan.has("rotation"):
+            keys.speed_up(dice.randint(150, 600))
         yield
     finally:
+        keys.slow_down()
         box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = _LIMITS
         outbox_module.LIFETIME_MAX = _LIFETIME  # type: ignore[misc]
         inbox_module._check_event = _CHECK_EVENT
