@@ -17,6 +17,7 @@ ALARMS: Final[dict[str, str]] = {
     "heads-differ": "La bacheca d'Ambito ha mostrato a noi e a questo ente due storie diverse: possibile manomissione. "
     "Avvisare i garanti; le due firme sono conservate: «heads».",
     "restored-here": "Questo archivio è tornato da una copia: telefonare all'ufficio e sentire che cosa è cambiato.",
+    "webhook-disabled": "Un'applicazione non ha risposto per tre giorni e non viene più avvisata: vedere «apps list».",
     "backup-failed": "La copia di sicurezza non è riuscita: «status» dice perché.",
     "erasure-asked": "L'altro ufficio chiede di cancellare un invio: rispondere con «answer-erase».",
     "erasure-refused": "L'altro ufficio non cancella: il motivo si vede con «erasures».",

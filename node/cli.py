@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from node import cli_backup, cli_cases, cli_catalogue, cli_map, cli_proofs, cli_rights, cli_setup
+from node import cli_apps, cli_backup, cli_cases, cli_catalogue, cli_map, cli_proofs, cli_rights, cli_setup
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
 from node.runtime.cli_kit import Folder
 
@@ -29,6 +29,7 @@ def cli(ctx: click.Context, data_dir: Path, json_: bool) -> None:
 
 for command in (
     *cli_setup.COMMANDS,
+    *cli_apps.COMMANDS,
     *cli_backup.COMMANDS,
     *cli_catalogue.COMMANDS,
     *cli_map.COMMANDS,

@@ -68,6 +68,8 @@ class _Service:
         )
         if error.after is not None:
             response.headers["Retry-After"] = str(error.after)
+        if error.problem.status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = "Bearer"
         if error.code in _CLOSING:
             response.force_close()
         return response
