@@ -450,6 +450,8 @@ class App:
                     await self._note_clock()
                     if await self.writer.submit(self.body.exchange.heads):
                         self.courier.wake()
+                if self.api is not None:
+                    await self.api.forget_old()
                 await self._tidy()
             except ProtocolError as problem:
                 event(logging.WARNING, "tick", code=problem.code)

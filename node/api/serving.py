@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from node.api import tables
 from node.api.endpoints import PREFIX, ROWS
 from node.runtime import apps
 from node.runtime.api import Api, Asked, Door, Endpoint, Shape
@@ -42,9 +43,7 @@ class LocalApi:
 
     async def keep_telling(self) -> bool:
         """Whether anybody wants to be told: then `tell` has to be kept running."""
-        from node.api import webhooks
-
-        return await self._app.readers.read(webhooks.some)
+        return await self._app.readers.read(tables.anybody)
 
     async def tell(self) -> None:
         """Webhooks, for ever."""
@@ -57,6 +56,14 @@ class LocalApi:
 
             self._teller = Teller(self._body, self._app.writer, self._app.readers, self._bell.next)
         return self._teller
+
+    async def forget_old(self) -> None:
+        """News nobody may ask for any more."""
+        from node.api import feed
+
+        now = self._body.clock.now()
+        if await self._app.readers.read(lambda db: feed.overfull(db, now)):
+            await self._app.writer.submit(lambda tx: feed.prune(tx, now))
 
     async def close(self) -> None:
         """No more connections out."""

@@ -1,5 +1,6 @@
 """The tables behind the interface: applications, numbered news, webhooks. Raw SQL stands beside its use."""
 
+import sqlite3
 from typing import Final
 
 from node.runtime import apps
@@ -47,3 +48,8 @@ CREATE TABLE webhook (
 )
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (*apps.MIGRATIONS, FEED, WEBHOOKS)
+
+
+def anybody(db: sqlite3.Connection) -> bool:
+    """Whether some application wants to be told. Here, because an idle node asks it and loads nothing more."""
+    return db.execute("SELECT 1 FROM webhook WHERE disabled IS NULL").fetchone() is not None

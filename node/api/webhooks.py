@@ -141,11 +141,6 @@ def check_address(url: str, *, loopback_ok: bool) -> None:
 # -- the sender's side
 
 
-def some(db: sqlite3.Connection) -> bool:
-    """Whether anybody wants to be told."""
-    return db.execute("SELECT 1 FROM webhook WHERE disabled IS NULL").fetchone() is not None
-
-
 def due(db: sqlite3.Connection, body: "Body") -> tuple[list[Due], int | None]:
     """What to send now, one message for each webhook, and when to look again for what waits its turn."""
     now, found, later = body.clock.now(), [], None
@@ -218,7 +213,10 @@ def told(tx: sqlite3.Connection, due_: Due) -> None:
 
 def failed(tx: sqlite3.Connection, body: "Body", due_: Due, problem: ProtocolError, *, gone: bool) -> bool:
     """Again later, or never: after three days, or when the other side says that it is gone. True when disabled."""
-    row = tx.execute("SELECT tries, failing_since FROM webhook WHERE id = ?", (due_.id,)).fetchone()
+    assert due_.event is not None
+    row = tx.execute(
+        "SELECT tries, failing_since FROM webhook WHERE id = ? AND sent < ?", (due_.id, due_.event.n)
+    ).fetchone()
     if row is None:
         return False
     now, tries = body.clock.now(), row[0] + 1
