@@ -53,6 +53,8 @@ from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
@@ -126,6 +128,7 @@ class App:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.local_port = 0
         self.public_port: int | None = None
+        self.api_port: int | None = None
 
     # -- life
 
@@ -159,6 +162,8 @@ class App:
         if http.listen_host is not None:
             self._listeners.append(await self._bind(self._public_routes(), http.listen_host, http.listen_port, limits))
             self.public_port = self._listeners[1].port
+        if self.config.api.listen_host is not None:
+            self.api_port = await self._open_office(limits)
         local.announce(self.body.data_dir, self.local_port, token)
         self._keep("courier", self.courier.run())
         self._keep("members", self._refresh_for_ever())
@@ -195,11 +200,26 @@ class App:
         await self.writer.aclose()
         self.body.close()
 
-    async def _bind(self, routes: list[Route], host: str, port: int, limits: ServerLimits) -> Listener:
+    async def _bind(
+        self, routes: list[Route], host: str, port: int, limits: ServerLimits, tls: "SSLContext | None" = None
+    ) -> Listener:
         app = create_server_app(
             routes, clock=self.body.clock, dice=self.body.dice, limits=limits, requests=self.requests
         )
-        return await listen(app, host, port)
+        return await listen(app, host, port, tls)
+
+    async def _open_office(self, limits: ServerLimits) -> int:
+        """The interface for other computers of the office: over TLS, and nothing but the interface."""
+        from node.runtime import tls
+
+        assert self.api is not None
+        to = self.config.api
+        door = Door(tls.hosts_of(to), frozenset(to.origins))
+        certificate = tls.context(to, self.body.data_dir, self.body.clock.now())
+        routes = [*self.api.routes(door), health_route(self.body.clock)]
+        listener = await self._bind(routes, to.listen_host or "", to.listen_port, limits, certificate)
+        self._listeners.append(listener)
+        return listener.port
 
     def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)

@@ -13,6 +13,7 @@ from node.cli_cases import clock
 from node.cli_kit import ItalianGroup, OneOf, Session, Whole, as_option, pass_session
 from node.runtime import terminal
 
+CONFIG_NAME: Final = "raccordo.toml"
 STATES: Final = {"active": "attiva", "expired": "SCADUTA", "revoked": "REVOCATA"}
 
 
@@ -78,7 +79,21 @@ def _addresses(data_dir: Path) -> list[str]:
         port = announced(data_dir).port
     except ProtocolError:
         return ["Il programma non è in funzione: gli indirizzi si vedono quando lo è."]
-    return [f"Da questo computer: http://127.0.0.1:{port}/local/v1/openapi.json"]
+    return [f"Da questo computer: http://127.0.0.1:{port}/local/v1", *_office(data_dir)]
+
+
+def _office(data_dir: Path) -> list[str]:
+    """Under which names the office network finds it, and what the certificate it meets has to look like."""
+    from node.runtime import tls
+    from node.runtime.config import NodeConfig, load_config
+
+    held = load_config(data_dir / CONFIG_NAME, NodeConfig)
+    if held.api.listen_host is None:
+        return ["Dalla rete dell'ufficio: no (sezione [api] della configurazione)."]
+    port = held.api.listen_port or "PORTA"
+    lines = [f"Dalla rete dell'ufficio: https://{host}:{port}/local/v1" for host in sorted(tls.hosts_of(held.api))]
+    cert, _ = tls.files_of(held.api, Path(held.data_dir))
+    return [*lines, "Impronta SHA-256 del certificato, da confrontare la prima volta:", f"  {tls.fingerprint(cert)}"]
 
 
 @apps.command("revoke", short_help="Un'applicazione non può più chiamare, da subito.")

@@ -69,9 +69,26 @@ def put(tx: sqlite3.Connection, body: "Body", request: ask.EntryPut) -> Put:
         "INSERT INTO catalogue_entry (id, source, name, file, line, public, network, salt, added, changed)"
         " VALUES (?1,?2,?3,?4,0,?5,?6,?7,?8,?8) ON CONFLICT (id) DO UPDATE SET name = ?3, public = ?5, network = ?6,"
         " salt = ?7, changed = ?8, withdrawn = NULL",
-        (request.id, f"{FILE}:{request.id}", service.name, FILE, public, network, salt if network else None, now),
-    )
+        (request.id, _source(tx, body.ctx.me, service), service.name, FILE, public, network, salt if network else None,
+         now),
+    )  # fmt: skip
     return Put(request.id, "fresh" if held is None else "changed")
+
+
+def _source(db: sqlite3.Connection, me: str, service: Service) -> str:
+    """How a later sheet finds it again: as if it had come from one."""
+    from node.importer.plan import entry_key
+
+    streets = (
+        address.address_1
+        for at in service.service_at_locations
+        if at.location is not UNSET
+        for address in at.location.addresses
+    )
+    comune = service.comune if service.comune is not UNSET else ""
+    key = entry_key(me, service.name, comune, next(streets, ""))
+    taken = db.execute("SELECT 1 FROM catalogue_entry WHERE source = ? AND id != ?", (key, service.id)).fetchone()
+    return f"{key}|{service.id}" if taken else key
 
 
 def remove(tx: sqlite3.Connection, body: "Body", request: ask.EntryRemove) -> entries.Touched:

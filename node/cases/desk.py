@@ -200,6 +200,7 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
 def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirect) -> Done:
     """The sender's confirmation: a new, linked leg. Consent given for another body is not enough."""
     leg = _leg(tx, request.leg)
+    operators.require(tx, request.as_, "offer", leg.leg)
     if leg.side != "S" or leg.state != "redirected":
         raise ProtocolError("illegal-event", field="leg", expected="redirected", got=leg.state)
     standing.may_act(tx, leg, None)
