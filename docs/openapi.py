@@ -9,19 +9,23 @@ from node.api import endpoints as node_endpoints
 from node.api import scopes as node_scopes
 from node.runtime.api import Endpoint
 from node.runtime.openapi import Json, text
+from registry import admin as registry_admin
 
 FOLDER: Final = Path(__file__).parents[1] / "schemas" / "openapi"
-MADE: Final[Mapping[str, Callable[[], dict[str, Json]]]] = {"node.json": node_document.node_document}
+MADE: Final[Mapping[str, Callable[[], dict[str, Json]]]] = {
+    "node.json": node_document.node_document,
+    "registry.json": registry_admin.registry_document,
+}
 
 
 def rows(program: str) -> Sequence[Endpoint]:
     """The addresses of a program's interface."""
-    return {"node": node_endpoints.ROWS}[program]
+    return {"node": node_endpoints.ROWS, "registry": registry_admin.ROWS}[program]
 
 
 def scopes(program: str) -> Mapping[str, tuple[str, str]]:
     """Its permissions, in Italian and English."""
-    return {"node": node_scopes.SCOPES}[program]
+    return {"node": node_scopes.SCOPES, "registry": registry_admin.SCOPES}[program]
 
 
 def drift() -> list[str]:

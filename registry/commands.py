@@ -18,6 +18,7 @@ from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
 from protocol.strict import b64u_decode
 from registry import ceremony, restored
+from registry.admin_commands import ROWS as ADMIN
 from registry.asking import (
     Admitted,
     Amend,
@@ -256,5 +257,6 @@ TABLE: Final[dict[str, Command[Struct]]] = {
         "seen": (Seen, _seen),
         "seen-numbers": (SeenNumbers, _seen_numbers),
         "map": (MapView, _map, False),
+        **ADMIN,
     }.items()
 }

@@ -18,6 +18,7 @@ from protocol.members import Membership
 from protocol.roots import TrustedRoot
 from protocol.suite import Suite
 from registry import (
+    admin_tables,
     admissions,
     ceremony,
     expiry,
@@ -39,7 +40,12 @@ from registry.tables import registry_migrations
 from schemas.catalogue import CatalogueAnswer, LogPage, Visibility
 from schemas.membership import Invitation, JoinAnswer, Pending, PendingFile
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (*registry_migrations(), *box.MIGRATIONS, *apps.MIGRATIONS)
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    *registry_migrations(),
+    *box.MIGRATIONS,
+    *apps.MIGRATIONS,
+    *admin_tables.MIGRATIONS,
+)
 """Everything a registry's store holds: board, log, catalogue, map, mailboxes, applications."""
 
 

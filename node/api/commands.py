@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
 from node import requests as plain
 from node.api import entries, feed, webhooks
 from node.api import requests as ask
@@ -17,14 +15,6 @@ from node.runtime import apps
 
 if TYPE_CHECKING:
     from node.body import Body
-
-
-class Known(Struct, frozen=True):
-    """The calling application, as it is known here."""
-
-    id: str
-    scopes: list[str]
-    expires: int
 
 
 def _may(db: sqlite3.Connection, as_: str | None, action: str) -> None:
@@ -48,9 +38,8 @@ def _app_revoke(tx: sqlite3.Connection, body: "Body", request: ask.AppRevoke) ->
     return apps.revoke(tx, request.id, body.clock.now())
 
 
-def _application(db: sqlite3.Connection, body: "Body", request: ask.Who) -> Known:
-    found = next(one for one in apps.listing(db, body.clock.now()) if one.id == request.app)
-    return Known(found.id, found.scopes, found.expires)
+def _application(db: sqlite3.Connection, _: "Body", request: ask.Who) -> apps.Known:
+    return apps.known(db, request.app)
 
 
 def _events(db: sqlite3.Connection, _: "Body", request: ask.Events) -> feed.Events:

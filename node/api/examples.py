@@ -60,8 +60,8 @@ ASKED: Final[Mapping[str, Said]] = {
     "put-entries-id": Said(
         _service("Mensa", "Un pasto caldo a pranzo"), _service("Canteen", "A warm meal at lunch time")
     ),
-    "post-entries-confirmations": Said({"which": {"all_": True}}),
-    "post-entries-notices": Said(
+    "post-confirmations": Said({"which": {"all_": True}}),
+    "post-notices": Said(
         {"which": {"words": "mensa"}, "text": "Chiusa per lavori", "until": "2026-12-31"},
         {"which": {"words": "mensa"}, "text": "Closed for works", "until": "2026-12-31"},
     ),

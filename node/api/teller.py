@@ -102,7 +102,7 @@ class Teller:
             async with asyncio.timeout(10):
                 found = await asyncio.get_running_loop().getaddrinfo(to.host, to.port or 443, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError):
-            raise ProtocolError("unreachable", field="url") from None
+            raise ProtocolError("webhook-address", field="url", expected="a name that leads somewhere") from None
         if not all(may_connect(str(address[0]), self._loopback_ok) for *_, address in found):
             raise ProtocolError("webhook-address", field="url")
 

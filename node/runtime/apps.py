@@ -100,6 +100,22 @@ def listing(db: sqlite3.Connection, now: int) -> list[App]:
     return [_app(id_, scopes, added, expires, revoked, now) for id_, scopes, added, expires, revoked in rows]
 
 
+class Known(Struct, frozen=True):
+    """The calling application, as it is known here."""
+
+    id: str
+    scopes: list[str]
+    expires: int
+
+
+def known(db: sqlite3.Connection, id_: str) -> Known:
+    """Raises not-found."""
+    row = db.execute("SELECT id, scopes, expires FROM app WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        raise ProtocolError("not-found", field="app")
+    return Known(row[0], row[1].split(), row[2])
+
+
 def revoke(tx: sqlite3.Connection, id_: str, now: int) -> App:
     """From the next call on it is refused; what it was answered is forgotten. Raises not-found."""
     tx.execute("UPDATE app SET revoked = ? WHERE id = ? AND revoked IS NULL", (now, id_))

@@ -18,7 +18,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 _REF: Final = "#/components/schemas/{name}"
 
 READING: Final = (400, 403, 404, 408, 409, 410, 413, 415, 422, 429, 503)
-"""What any call may be answered; 401 where a token is asked for, 507 where something is written, 502 beyond us."""
+"""What any call may be answered; 401 where a token is asked for, 507 where something is written."""
 
 _LEAST_KEY: Final[dict[str, Json]] = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]{1,128}$"}
 _LEAST_OPERATOR: Final[dict[str, Json]] = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,32}$"}
@@ -125,7 +125,7 @@ def _operation(
         ok["examples"] = _examples(about.answered[row.name])
     made["responses"] = {
         "200": {"description": "Fatto. / Done.", "content": {JSON: ok}},
-        **_refused((*READING, 401, *((507,) if row.effect else ()), *((502,) if row.outside else ()))),
+        **_refused((*READING, 401, *((507,) if row.effect else ()))),
     }
     return made
 
@@ -195,7 +195,7 @@ def _examples(said: Said) -> Json:
 
 
 def _statuses() -> list[int]:
-    return sorted({*READING, 401, 502, 507})
+    return sorted({*READING, 401, 507})
 
 
 def _refused(statuses: Sequence[int]) -> dict[str, Json]:
@@ -238,11 +238,14 @@ def _named(schema: Json) -> list[str]:
 
 
 def _tidy(schema: Json) -> Json:
-    """Docstrings without the indentation of the source."""
+    """Docstrings without the indentation of the source; fixed arrays in words that every tool knows."""
     if isinstance(schema, list):
         return [_tidy(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if isinstance(places := schema.get("prefixItems"), list):
+        kept = {name: part for name, part in schema.items() if name != "prefixItems"}
+        schema = {**kept, "items": {"anyOf": places}, "x-places": places}
     return {
         name: cleandoc(part) if name == "description" and isinstance(part, str) else _tidy(part)
         for name, part in schema.items()

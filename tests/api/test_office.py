@@ -50,11 +50,13 @@ async def test_another_computer_calls_over_tls_and_trusts_the_fingerprint_it_was
     assert (await vendor("GET", "/status")).json["joining"]["node"] == "tavullia"
     cert = app.body.data_dir / tls.CERT_NAME
     assert cert.stat().st_mode & 0o077 == 0 and (app.body.data_dir / tls.KEY_NAME).stat().st_mode & 0o077 == 0
-    reader, writer = await asyncio.open_connection("127.0.0.1", app.api_port, ssl=ssl._create_unverified_context())
+    _, writer = await asyncio.open_connection("127.0.0.1", app.api_port, ssl=ssl._create_unverified_context())
     met = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     shown = await asyncio.to_thread(
-        lambda: CliRunner().invoke(cli, ["--dir", str(app.body.data_dir), "apps", "list"], catch_exceptions=False).output
+        lambda: (
+            CliRunner().invoke(cli, ["--dir", str(app.body.data_dir), "apps", "list"], catch_exceptions=False).output
+        )
     )
     assert hashlib.sha256(met).hexdigest().upper() in shown.replace(":", "")
     assert "https://localhost" in shown
@@ -69,7 +71,9 @@ async def test_its_names_are_the_only_ones_and_only_named_pages_call(office):
     page = await vendor("GET", "/application", headers={"Origin": "https://intranet.example"})
     assert page.status == 200
     assert not [name for name in page.headers if name.startswith("access-control")]
-    assert (await vendor("GET", "/application", headers={"Origin": "https://intranet.example.evil"})).code == "forbidden"
+    assert (
+        await vendor("GET", "/application", headers={"Origin": "https://intranet.example.evil"})
+    ).code == "forbidden"
 
 
 async def test_commands_and_metrics_are_not_there(office):
@@ -117,7 +121,10 @@ def test_what_cannot_be_served_is_refused_at_the_start(tmp_path):
     wrong.chmod(0o600)
     assert code(listen_host="0.0.0.0") == ("config-invalid", "api.names")
     assert code(listen_host="10.0.0.1", cert_file=str(wrong)) == ("config-invalid", "api.cert_file")
-    assert code(listen_host="10.0.0.1", cert_file=str(wrong), key_file=str(wrong)) == ("config-invalid", "api.cert_file")
+    assert code(listen_host="10.0.0.1", cert_file=str(wrong), key_file=str(wrong)) == (
+        "config-invalid",
+        "api.cert_file",
+    )
     assert code(listen_host="10.0.0.1", cert_file=str(wrong), key_file="/nulla/nulla") == ("config-missing", "nulla")
     assert tls.hosts_of(ApiConfig(listen_host="fd00::1", names=("Ente.example",))) == {"[fd00::1]", "ente.example"}
 
