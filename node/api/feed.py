@@ -1,10 +1,12 @@
 """News by number: reading them, and forgetting the old. Written by the triggers of node.api.tables; no waiting here."""
 
 import sqlite3
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
+from node.context import set_setting, setting
 from protocol.errors import ProtocolError
 from protocol.limits import DAY
 
@@ -12,6 +14,7 @@ KINDS: Final = ("case.new", "case.step", "case.delivery", "case.erased", "alarm"
 RESTORED: Final = "restored"
 KEPT: Final = 30 * DAY
 MOST: Final = 200_000
+MARKS: Final = "feed_marks"
 JUMP: Final = 1_000_000  # numbers passed over at a restore: more than were given out since any copy was made
 
 
@@ -50,23 +53,38 @@ def edges(db: sqlite3.Connection) -> tuple[int, int]:
     return (low or 1), (high or 0)
 
 
-def overfull(db: sqlite3.Connection, now: int) -> bool:
-    """Whether there is something to forget."""
+def due(db: sqlite3.Connection, now: int) -> bool:
+    """Whether a day has gone by since `prune`, or there is more than may be."""
     low, high = edges(db)
-    oldest = db.execute("SELECT at FROM feed WHERE n = ?", (low,)).fetchone()
-    return high - low >= MOST or (oldest is not None and low < high and oldest[0] < now - KEPT)
+    marks = _marks(db)
+    return high - low > MOST or (high > 0 and (not marks or marks[-1].at <= now - DAY))
 
 
 def prune(tx: sqlite3.Connection, now: int) -> int:
-    """Forgets what is old, never the newest: numbers go on from it. Returns how many."""
+    """Marks how far numbers are today, forgets what an old mark covers, never the newest. Returns how many went.
+
+    By marks of our own clock: a piece of news may carry the time of a step written long before it came.
+    """
     _, high = edges(tx)
-    row = tx.execute("SELECT MIN(n) FROM feed WHERE at >= ?", (now - KEPT,)).fetchone()
-    start = min(max(row[0] if row[0] is not None else high, high - MOST), high)
-    return tx.execute("DELETE FROM feed WHERE n < ?", (start,)).rowcount
+    marks = [*_marks(tx), _Mark(now, high)]
+    old = max((mark.n for mark in marks if mark.at <= now - KEPT), default=0)
+    kept = [mark for mark in marks if mark.at > now - KEPT]
+    set_setting(tx, MARKS, msgspec.json.encode(kept).decode())
+    return tx.execute("DELETE FROM feed WHERE n < ?", (min(max(old + 1, high - MOST), high),)).rowcount
+
+
+class _Mark(NamedTuple):
+    at: int
+    n: int
+
+
+def _marks(db: sqlite3.Connection) -> list[_Mark]:
+    return msgspec.json.decode(setting(db, MARKS, "[]"), type=list[_Mark])
 
 
 def restored(tx: sqlite3.Connection, now: int) -> None:
     """The copy is older than numbers already given out: whoever holds one of those is told that news are gone."""
     _, high = edges(tx)
     tx.execute("DELETE FROM feed")
+    set_setting(tx, MARKS, "[]")
     tx.execute("INSERT INTO feed (n, at, kind) VALUES (?, ?, ?)", (high + JUMP, now, RESTORED))

@@ -62,7 +62,7 @@ class LocalApi:
         from node.api import feed
 
         now = self._body.clock.now()
-        if await self._app.readers.read(lambda db: feed.overfull(db, now)):
+        if await self._app.readers.read(lambda db: feed.due(db, now)):
             await self._app.writer.submit(lambda tx: feed.prune(tx, now))
 
     async def close(self) -> None:

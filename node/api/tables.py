@@ -10,26 +10,29 @@ FEED: Final = script(
     "api_001_feed",
     """
 -- News by number, without gaps, in the order of commits: written by triggers, so in the transaction of what changed,
--- whichever part of the program changed it. Pointers only: no code of a step, no member, no person.
+-- whichever part of the program changed it. Pointers only: no code of a step, no member, no person. They begin with
+-- the first application: until then there is nobody to tell, and the exchange pays nothing.
 CREATE TABLE feed (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, leg TEXT) STRICT;
 
-CREATE TRIGGER feed_step AFTER INSERT ON event BEGIN
+CREATE TRIGGER feed_step AFTER INSERT ON event WHEN EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg)
   VALUES (new.at, CASE WHEN new.kind = 'offer' THEN 'case.new' ELSE 'case.step' END, new.leg);
 END;
-CREATE TRIGGER feed_delivery AFTER UPDATE OF k ON event WHEN new.k IS NOT old.k BEGIN
+CREATE TRIGGER feed_delivery AFTER UPDATE OF k ON event
+WHEN new.k IS NOT old.k AND EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg) VALUES (MAX(new.at, COALESCE(new.st, 0)), 'case.delivery', new.leg);
 END;
-CREATE TRIGGER feed_erasure AFTER INSERT ON erased BEGIN
+CREATE TRIGGER feed_erasure AFTER INSERT ON erased WHEN EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg) VALUES (new.at, 'case.erased', new.leg);
 END;
-CREATE TRIGGER feed_alarm AFTER INSERT ON alarm BEGIN
+CREATE TRIGGER feed_alarm AFTER INSERT ON alarm WHEN EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg) VALUES (new.at, 'alarm', new.leg);
 END;
-CREATE TRIGGER feed_publication AFTER UPDATE OF state ON publication_out WHEN new.state = 'accepted' BEGIN
+CREATE TRIGGER feed_publication AFTER UPDATE OF state ON publication_out
+WHEN new.state = 'accepted' AND EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg) VALUES (new.at, 'catalogue.published', NULL);
 END;
-CREATE TRIGGER feed_members AFTER INSERT ON members_document BEGIN
+CREATE TRIGGER feed_members AFTER INSERT ON members_document WHEN EXISTS (SELECT 1 FROM app) BEGIN
   INSERT INTO feed (at, kind, leg) VALUES (new.at, 'members', NULL);
 END;
 """,

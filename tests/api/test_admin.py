@@ -208,3 +208,24 @@ def test_every_example_fits_the_schema_it_stands_at():
                         ]
             if operation.get("requestBody"):
                 assert "examples" in operation["requestBody"]["content"]["application/json"], operation["operationId"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": ""}, {"name": "a\x07b"}, {"name": "x" * 500}, {"ptype": "COMUNE"}, {"ptype": "PT-NULLA"}, {"caps": ["volare"]}, {"territory": ["Pesaro"]},
+     {"caps": ["pua", "pua"]}, {"ptype": "PT-PATRONATO", "caps": ["take-in-charge"]}],
+)  # fmt: skip
+async def test_a_change_that_no_body_could_have_asked_for_is_not_drafted(board, change):
+    """Once drafted it could not be read again, and the list of what waits would be gone for everybody."""
+    vendor = await board.vendor()
+    refused = await vendor("POST", "/members/comune-tavullia/amendments", change)
+    assert (refused.status, refused.code) in ((422, "bad-shape"), (422, "unknown-code")), refused
+    assert (await vendor("GET", "/requests")).json == []
+    drafted = await vendor("POST", "/members/comune-tavullia/amendments", {"name": "Comune di Tavullia e Gradara"})
+    again = await vendor("POST", "/members/comune-tavullia/amendments", {"name": "Comune di Tavullia e Gradara"})
+    assert again.json == drafted.json
+    assert [one["ref"] for one in (await vendor("GET", "/requests")).json] == [drafted.json["text"]]
+    assert (await vendor("POST", "/requests/refusals", {"refs": [drafted.json["text"]]})).status == 200
+    board.world.clock.t += 60
+    anew = await vendor("POST", "/members/comune-tavullia/amendments", {"name": "Comune di Tavullia e Gradara"})
+    assert (anew.status, anew.json != drafted.json) == (200, True)

@@ -11,6 +11,7 @@ from node import backups
 from node.api import feed
 from node.api.tables import MIGRATIONS as API
 from node.body import MIGRATIONS
+from node.runtime import apps
 from node.runtime.sealed_file import Secret
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
@@ -31,6 +32,9 @@ async def desks(tmp_path):
 def store(tmp_path):
     assert set(API) <= set(MIGRATIONS)
     made = Store.open(tmp_path / "raccordo.db", MIGRATIONS)
+    made.run(alarm("prima di ogni applicazione"))
+    assert made.read(feed.edges) == (1, 0)
+    made.run(lambda tx: apps.add(tx, "gestionale", ["events:read"], ["events:read"], 30, 1000, bytes(32)))
     yield made
     made.close()
 
@@ -90,20 +94,28 @@ async def test_a_change_that_was_refused_leaves_no_number(desks):
 
 async def test_news_that_are_gone_are_refused_with_the_number_to_start_from(desks):
     world, a, _ = desks
-    async with calling(a) as vendor:
+    async with calling(a, days=90) as vendor:
         for i in range(5):
             await a.writer.submit(alarm(f"vecchio-{i}", world.clock.at))
         last = (await vendor("GET", "/events")).json["next"]
-        world.clock.at += feed.KEPT + DAY
         await a.api.forget_old()
-        async with calling(a, name="nuovo") as later:
-            gone = await later("GET", "/events?after=0")
-            assert (gone.status, gone.code, gone.json["expected"]) == (410, "events-gone", str(last - 1))
-            assert [event["n"] for event in (await later("GET", f"/events?after={last - 1}")).json["events"]] == [last]
-            ahead = await later("GET", f"/events?after={last + 1}")
-            assert (ahead.code, ahead.json["expected"]) == ("events-gone", str(last))
-            await a.writer.submit(alarm("dopo", world.clock.at))
-            assert (await later("GET", f"/events?after={last}")).json["next"] == last + 1
+        world.clock.at += DAY
+        await a.writer.submit(alarm("recente, di un passo antico", 1000))
+        await a.api.forget_old()
+        world.clock.at += feed.KEPT - 1
+        await a.api.forget_old()
+        gone = await vendor("GET", "/events?after=0")
+        assert (gone.status, gone.code, gone.json["expected"]) == (410, "events-gone", str(last))
+        assert [event["n"] for event in (await vendor("GET", f"/events?after={last}")).json["events"]] == [last + 1]
+        ahead = await vendor("GET", f"/events?after={last + 2}")
+        assert (ahead.code, ahead.json["expected"]) == ("events-gone", str(last + 1))
+        world.clock.at += 2 * feed.KEPT
+        async with calling(a, name="nuovo", days=90) as later:
+            for _ in range(2):
+                await a.api.forget_old()
+                world.clock.at += DAY
+            held = (await later("GET", f"/events?after={last}")).json
+            assert ([event["n"] for event in held["events"]], held["first"]) == ([last + 1], last + 1)
 
 
 def test_after_a_restore_numbers_given_out_before_are_not_given_again(store):
@@ -132,12 +144,13 @@ def test_no_more_are_kept_than_may_be_and_never_none(store, monkeypatch):
     monkeypatch.setattr(feed, "MOST", 10)
     for i in range(25):
         store.run(alarm(f"a-{i}"))
-    assert store.read(lambda db: feed.overfull(db, 1000))
+    assert store.read(lambda db: feed.due(db, 1000))
     assert store.run(lambda tx: feed.prune(tx, 1000)) == 14
     assert store.read(feed.edges) == (15, 25)
+    assert not store.read(lambda db: feed.due(db, 1000 + DAY - 1))
+    assert store.read(lambda db: feed.due(db, 1000 + DAY))
     store.run(lambda tx: feed.prune(tx, 10**9))
     assert store.read(feed.edges) == (25, 25)
-    assert not store.read(lambda db: feed.overfull(db, 10**9))
 
 
 async def test_a_copy_brought_back_knows_no_token_any_more(desks, tmp_path):
