@@ -498,6 +498,15 @@ def _payload(token_: str) -> bytes:
     return jws.parse_compact(token_, jws.REQ, max_bytes=4096).payload
 
 
+FILE: Final = b"%PDF-1.7\n"
+
+
+def _about_file() -> dict[str, str]:
+    return {
+        "net": trusted().net, "sender": COMUNE, "to": DISTRETTO, "jti": JTI_BACK, "leg": LEG, "sha256": digest(FILE),
+    }  # fmt: skip
+
+
 def _head_body() -> bodies.HeadBody:
     return bodies.HeadBody(net=trusted().net, sender=COMUNE, to=DISTRETTO, jti=JTI_BACK, note=note())
 
@@ -524,6 +533,9 @@ def examples() -> dict[str, Example]:
         "offer": offer_body(),
         "accept": accept_body(),
         "head": _head_body(),
+        "part": bodies.PartBody(**_about_file(), i=1, of=1, data=b64u_encode(FILE)),
+        "missing": bodies.MissingBody(**_about_file(), i=0),
+        "got": bodies.GotBody(**_about_file()),
         "root": root(),
         "key-statement": key_statement(),
         "routes-statement": routes(COMUNE),

@@ -120,6 +120,8 @@ def referral_table() -> str:
 # -- shapes
 
 _PATTERNS: Final = {
+    bodies.FILE_NAME: "file name, 1 to 120: no path, no invisible character",
+    r"^[a-z]+/[a-z0-9.+-]{1,60}$": "media type",
     wire.HASH: "hash",
     wire.NODE_ID: "NodeId",
     r"^([A-Za-z0-9_-]{43})?$": 'hash or ""',

@@ -83,6 +83,29 @@ class Erasure(Struct, frozen=True, omit_defaults=True, kw_only=True):
     opened_at: int | None = None
 
 
+class FileLine(Struct, frozen=True, kw_only=True):
+    """One file of a referral. `number` from 1; `done` of `parts` have arrived here, or are confirmed by the reader."""
+
+    number: int
+    writer: str
+    n: int
+    name: str
+    type: str
+    size: int
+    state: str
+    words: str
+    done: int
+    parts: int
+
+
+class SavedFile(Struct, frozen=True):
+    """A whole file and the name it may be saved under."""
+
+    name: str
+    type: str
+    content: bytes
+
+
 class CaseView(Struct, frozen=True, kw_only=True):
     """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now.
 
@@ -97,6 +120,7 @@ class CaseView(Struct, frozen=True, kw_only=True):
     next: str
     frozen: bool
     erasures: list[Erasure] = []
+    files: list[FileLine] = []
 
 
 class AccessLine(Struct, frozen=True):

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from node import cli_apps, cli_backup, cli_cases, cli_catalogue, cli_map, cli_proofs, cli_rights, cli_setup
+from node import (
+    cli_apps,
+    cli_attachments,
+    cli_backup,
+    cli_cases,
+    cli_catalogue,
+    cli_map,
+    cli_proofs,
+    cli_rights,
+    cli_setup,
+)
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
 from node.runtime.cli_kit import Folder
 
@@ -35,6 +45,7 @@ for command in (
     *cli_map.COMMANDS,
     *cli_proofs.COMMANDS,
     *cli_cases.COMMANDS,
+    *cli_attachments.COMMANDS,
     *cli_rights.COMMANDS,
 ):
     cli.add_command(command)

@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 
 from node import requests as ask
 from node.answers import AccessLog, CaseLine, CaseView, Done, Erasure, Step
+from node.cli_attachments import ATTACHING, attach_options, file_lines, given_files
 from node.cli_kit import (
     Day,
     InFile,
@@ -209,6 +210,8 @@ def _case(view: CaseView) -> str:
     for name, title in PARTS.items():
         if view.offer and (part := getattr(view.offer, name)) is not UNSET:
             lines += ["", title, *(f"  {text}" for text in _fields(part))]
+    if view.files:
+        lines += ["", "Allegati", *(f"  {text}" for text in file_lines(view.files))]
     lines += ["", "Storia"]
     lines += [f"  {_step(step)}" for step in view.steps]
     if view.pending_amendments:
@@ -322,6 +325,7 @@ def _reason(code: str) -> str:
 @click.option("--consent-to", help="Ufficio per cui è dato il consenso, se è questa la base.")
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
 @click.option("--linked-from", help="Invio precedente da cui questo nasce.")
+@attach_options
 @click.option("--check", is_flag=True, help="Mostra solo le avvertenze, senza inviare.")
 @click.option("--yes", is_flag=True, help="Non chiede conferma delle avvertenze.")
 @pass_session
@@ -331,13 +335,14 @@ def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
     L'invio parte da solo appena c'è rete; la ricevuta si vede con «sent».
     """
     offer = _offer(given)
+    files = given_files(session, given["attach"], given["preview"], given["reduce"])
     warned = _warnings(session, offer, to)
     if given["check"]:
         session.tell("Nessun invio è partito." if warned else "Nessuna avvertenza. Nessun invio è partito.")
         return
     if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
         raise click.Abort
-    request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"])
+    request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"], files=files)
     session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
 
 
@@ -480,7 +485,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "withdraw": Verb("withdraw", "Segna la rinuncia della persona.", {"text": False}),
     "release": Verb("release", "Lascia l'invio, con il motivo.", {"reason": True, "text": False}),
     "keep": Verb("keep", "Prosegue nonostante il ritiro chiesto.", {"text": False}),
-    "amend": Verb("amend", "Integra o corregge l'invio mandato.", {"file": True}),
+    "amend": Verb("amend", "Integra o corregge l'invio mandato, o vi aggiunge allegati.", {"file": False}),
     "cancel": Verb("cancel", "Ritira l'invio mandato, con il motivo.", {"reason": True, "text": False}),
     "lapse": Verb("lapse", "Dichiara decaduto un invio senza risposta.", {"reason": True}),
     "note": Verb("noted", "Scrive una nota per l'altro ufficio.", {"text": True}),
@@ -496,10 +501,15 @@ def _verb(name: str, verb: Verb) -> click.Command:
         file: Path | None = given.pop("file", None)
         offer = _checked(read_json(file, dict[str, Any]), Offer) if file is not None else None
         when = seconds(given.pop("when", None), "when")
-        request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, **given)  # type: ignore[arg-type]
+        files = given_files(session, given.pop("attach", ()), given.pop("preview", None), given.pop("reduce", False))
+        if verb.ev == "amend" and offer is None and not files:
+            raise click.UsageError("Serve la scheda completa (--file) oppure un allegato (--attach).")
+        request = ask.Act(leg=leg, ev=verb.ev, as_=as_, side=side, offer=offer, when=when, files=files, **given)  # type: ignore[arg-type]
         session.show(session.call("act", request), Done, done_text)
 
     decorated: Callable[..., Any] = pass_session(run)
+    if verb.ev in ATTACHING:
+        decorated = attach_options(decorated)
     for field, required in reversed(list(verb.options.items())):
         option = OPTIONS[field]
         if field == "reason":
@@ -535,7 +545,10 @@ def hand_over(session: Session, leg: str, desk_to: str, as_: str, text: str | No
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato.")
 @pass_session
 def follow_redirect(session: Session, /, leg: str, as_: str, to: str | None, **given: Any) -> None:
-    """Dopo averne parlato con la persona: nuovo invio, collegato a quello reindirizzato."""
+    """Dopo averne parlato con la persona: nuovo invio, collegato a quello reindirizzato.
+
+    Gli allegati non seguono da soli: si allegano di nuovo, con «amend --attach».
+    """
     fields = _given(given, _BASIS)
     if fields and {"law", "purpose", "notice_version", "notice_date"} - fields.keys():
         raise click.UsageError("La base giuridica vuole --law, --purpose, --notice-version e --notice-date.")

@@ -7,6 +7,7 @@ from node.runtime.ports import Clock, Keystore, Random
 from node.vault.case_keys import CaseKeys
 from protocol.calendar_it import Calendar
 from protocol.errors import ProtocolError
+from protocol.limits import PART_MAX
 from protocol.members import Member, Membership
 from protocol.suite import SealingKey, SealingPublic, SigningKey, Suite
 from protocol.territory import Territory
@@ -40,6 +41,7 @@ class Context:
         self.keys = own_keys(suite, keystore)
         self.case_keys = CaseKeys(keystore.vault_key(), dice.bytes)
         self.territory = Territory.from_rows(table("comuni").values())
+        self.part_bytes = PART_MAX  # raw bytes of an attachment's part; a simulation may cut smaller
         self.sealed = 0  # messages sealed by this process, so that who ran a command knows it left something to send
         self._membership: Membership | None = None
         self._calendars: dict[str, Calendar] = {}

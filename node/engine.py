@@ -11,7 +11,21 @@ from pathlib import Path
 
 from node.cases import operators, standing
 from node.context import Context
-from node.exchange import aside, delivery, erased, heads, inbox, letters, outbox, quota, restored, tables, telling
+from node.exchange import (
+    aside,
+    blobs,
+    delivery,
+    erased,
+    heads,
+    inbox,
+    letters,
+    outbox,
+    parts,
+    quota,
+    restored,
+    tables,
+    telling,
+)
 from node.mailbox import box
 from node.runtime.migrations import Migration
 from node.vault import access, case_keys
@@ -32,6 +46,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *letters.MIGRATIONS,
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
+    *blobs.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -67,6 +82,7 @@ class Exchange:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
         self.faults.extend(received.faults)
+        parts.fill(tx, self.ctx)
         return received
 
     def due(
@@ -96,6 +112,7 @@ class Exchange:
         legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
         self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
+        parts.fill(tx, self.ctx)
         return legs
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
@@ -109,4 +126,5 @@ class Exchange:
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
         telling.tell(tx, self.ctx)
-        return outbox.reseal_stale(tx, self.ctx)
+        sealed = outbox.reseal_stale(tx, self.ctx)
+        return sealed + parts.tick(tx, self.ctx)

@@ -30,6 +30,13 @@ class Nothing(Request, frozen=True):
 # -- referrals
 
 
+class NewFile(Request, frozen=True):
+    """A file to attach: its name without a path, its bytes (at most 5 MiB)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1000)]
+    content: bytes
+
+
 class Refer(Request, frozen=True):
     """A new referral: `to` a member, `offer` complete but for `case`; `as_` is the operator's code."""
 
@@ -37,6 +44,7 @@ class Refer(Request, frozen=True):
     offer: Offer
     as_: Operator
     linked_from: str | None = None
+    files: list[NewFile] = []
 
 
 class Act(Request, frozen=True):
@@ -54,6 +62,22 @@ class Act(Request, frozen=True):
     when: Instant | None = None
     offer: Offer | None = None
     side: Literal["S", "R"] | None = None
+    files: list[NewFile] = []
+
+
+class Attachments(Request, frozen=True):
+    """The files of one referral; looking at the list is logged."""
+
+    leg: str
+    as_: Operator
+
+
+class SaveAttachment(Request, frozen=True):
+    """The bytes of file `number` (from 1, as listed); logged."""
+
+    leg: str
+    number: Whole
+    as_: Operator
 
 
 class HandOver(Request, frozen=True):

@@ -78,6 +78,22 @@ PART_MAX: Final = 700 * KIB
 """Raw bytes of one part."""
 PARTS_OUT_MAX: Final = 8
 """Parts per recipient out without `processed`."""
+EVENT_FILES_MAX: Final = 20
+"""Files one event names."""
+EARLY_LEG_MAX: Final = PARTS_OUT_MAX
+"""Parts of one referral kept while no event names them: a whole window may overtake its event."""
+EARLY_PEER_MAX: Final = 2 * PARTS_OUT_MAX
+"""The same for one sender, and"""
+EARLY_NODE_MAX: Final = 12 * PARTS_OUT_MAX
+"""for all of them: 66 MiB at most that no event accounts for."""
+EARLY_KEPT: Final = 2 * DAY
+"""A part no event has named for this long is dropped; the event asks for it again when it comes."""
+MISSING_AFTER: Final = DAY
+"""A file that stands still for this long asks for what it lacks, and again daily."""
+BLOB_TRIES: Final = 3
+"""Whole copies of a file with the wrong hash before people are told, and asks without an answer."""
+RESENT_MAX: Final = 32
+"""Times the parts of one file are sent again because somebody asks: its reader cannot keep our line busy for ever."""
 
 # -- calls (§3)
 TOKEN_LIFETIME: Final = 120

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from schemas.catalogue import HeadPair
+from schemas.wire import HASH
 
 Text600 = Annotated[str, Meta(max_length=600)]
 Short = Annotated[str, Meta(max_length=200)]
@@ -98,6 +99,28 @@ class Offer(Struct, frozen=True, omit_defaults=True, kw_only=True):
     form_version: Short | UnsetType = UNSET
 
 
+FILE_NAME = (
+    r"^[^/\\:*?\"<>|\x00-\x1f\x7f-\xa0\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb]{1,120}(?![\s\S])"
+)
+"""A name and no path: no separator, control, invisible or bidirectional character (a reader must see what it is)."""
+FileName = Annotated[str, Meta(pattern=FILE_NAME)]
+Sha256 = Annotated[str, Meta(pattern=HASH)]
+
+
+class FileRef(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file an event names; its bytes travel as `part`, and the event applies without waiting for them.
+
+    A name of a file looks like this:
+    {"sha256":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","size":183204,"type":"application/pdf","name":"isee.pdf"}
+    """
+
+    sha256: Sha256
+    size: Annotated[int, Meta(ge=1, le=5_242_880)]
+    type: Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9.+-]{1,60}$")]
+    name: FileName | UnsetType = UNSET
+
+
 class EventBody(
     Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="event"
 ):
@@ -126,6 +149,7 @@ class EventBody(
     of: Uuid | UnsetType = UNSET
     when: int | UnsetType = UNSET
     void: str | UnsetType = UNSET
+    files: Annotated[list[FileRef], Meta(min_length=1, max_length=20)] | UnsetType = UNSET
 
 
 class HeadBody(
@@ -208,4 +232,50 @@ class EraseRefusedBody(
     must: list[str] | UnsetType = UNSET
 
 
-Body = EventBody | HeadBody | EraseBody | ErasedBody | EraseRefusedBody
+class PartBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="part"
+):
+    """Part `i` of `of` of a file named by an event of `leg`, base64url in `data`; all but the last are 700 KiB raw."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    sha256: Sha256
+    i: Annotated[int, Meta(ge=1, le=8)]
+    of: Annotated[int, Meta(ge=1, le=8)]
+    data: Annotated[str, Meta(min_length=2, max_length=955_734)]
+    must: list[str] | UnsetType = UNSET
+
+
+class MissingBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="missing"
+):
+    """Asks for part `i` of a file again; 0: all of it, because what came is not what was named."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    sha256: Sha256
+    i: Annotated[int, Meta(ge=0, le=8)]
+    must: list[str] | UnsetType = UNSET
+
+
+class GotBody(
+    Struct, frozen=True, omit_defaults=True, rename={"sender": "from"}, kw_only=True, tag_field="kind", tag="got"
+):
+    """The reader holds the file whole and its hash is the one named: the sender's part of it is over."""
+
+    net: str
+    sender: str
+    to: str
+    jti: Uuid
+    leg: Uuid
+    sha256: Sha256
+    must: list[str] | UnsetType = UNSET
+
+
+Body = EventBody | HeadBody | EraseBody | ErasedBody | EraseRefusedBody | PartBody | MissingBody | GotBody

@@ -70,6 +70,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "no-mailbox-here": Problem(404, "never", "Qui non si tengono caselle per quel destinatario.", "no mailbox here for that member", _ASK),
     "busy": Problem(503, "later", "Il servizio è momentaneamente occupato.", "busy, try again", _WAIT),
     "clock-wrong": Problem(409, "later", "L'ora di questo computer è sbagliata: non si scrivono nuovi eventi.", "local clock is more than 300 s off", "Regolare data e ora del computer, poi riprovare."),
+    # -- attachments
+    "attachment-type": Problem(422, "after-fix", "Questo tipo di file non si può allegare.", "only PDF, JPEG and PNG travel", "Allegare un PDF, oppure una foto JPEG o PNG. Un HEIC o un TIFF va prima salvato come JPEG, un testo come PDF."),
+    "attachment-too-large": Problem(413, "after-fix", "L'allegato supera 5 MiB, o gli allegati di un passo superano 20 MiB.", "more than 5 MiB, or 20 MiB together", "Una foto: provare --preview, poi --reduce. Un PDF: scansionarlo a 150 punti, o dividerlo."),
+    "attachment-unreadable": Problem(422, "after-fix", "L'immagine non si può leggere o è troppo grande da ridurre.", "the picture cannot be read or has too many pixels", "Rifare la foto o la scansione con meno punti."),
+    "attachment-arriving": Problem(409, "later", "L'allegato non è ancora arrivato tutto.", "not all of the attachment is here", _WAIT),
+    "attachment-unknown": Problem(404, "never", "In questo invio non c'è un allegato con quel numero.", "no attachment of that number", "Vedere i numeri con «attachments»."),
     # -- calls
     "unauthenticated": Problem(401, "after-fix", "Richiesta senza firma valida.", "no valid request token", "Controllare data e ora del computer."),
     "forbidden": Problem(403, "never", "Non consentito a chi lo chiede.", "not allowed", "Chiedere al coordinatore dello sportello."),

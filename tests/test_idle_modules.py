@@ -7,7 +7,7 @@ import time
 from bench.world import World
 
 HEAVY = {
-    "holidays", "jinja2", "babel", "openpyxl", "python_calamine", "calamine", "sqlite_utils", "snowballstemmer", "argon2",
+    "holidays", "jinja2", "babel", "openpyxl", "python_calamine", "calamine", "sqlite_utils", "snowballstemmer", "argon2", "PIL",
 }  # fmt: skip
 SERVES_AND_TELLS = """
 import asyncio, sys

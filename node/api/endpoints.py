@@ -10,7 +10,7 @@ from node.runtime.routes import KIB
 
 PREFIX: Final = "/local/v1"
 MIB: Final = 1024 * KIB
-SHEET_MAX: Final = 32 * MIB
+SHEET_MAX: Final = 32 * MIB  # a spreadsheet, or a few files of 5 MiB as base64
 
 
 def _row(method: str, path: str, command: str, scope: str | None, it: str, en: str, **more: object) -> Endpoint:
@@ -34,8 +34,10 @@ ROWS: Final[tuple[Endpoint, ...]] = (
     # -- referrals
     _row("GET", "/cases", "cases", "cases:read", "L'elenco degli invii, senza persone", "The list of referrals, without persons"),
     _row("GET", "/cases/{leg}", "case", "cases:read", "Un invio intero; la lettura è annotata come dell'applicazione", "One referral whole; logged as read by the application"),
-    _row("POST", "/cases", "refer", "cases:write", "Manda un invio a un altro ente", "Sends a referral to another member", effect=True),
-    _row("POST", "/cases/{leg}/steps", "act", "cases:write", "Scrive un passaggio di un invio", "Writes one step of a referral", effect=True),
+    _row("GET", "/cases/{leg}/attachments", "attachments", "cases:read", "Gli allegati di un invio, e quanto ne è arrivato", "The files of a referral, and how much of them arrived"),
+    _row("GET", "/cases/{leg}/attachments/{number}", "attachment-save", "cases:read", "Un allegato intero (annotato)", "One file whole (logged)"),
+    _row("POST", "/cases", "refer", "cases:write", "Manda un invio a un altro ente", "Sends a referral to another member", effect=True, max_body=SHEET_MAX),
+    _row("POST", "/cases/{leg}/steps", "act", "cases:write", "Scrive un passaggio di un invio", "Writes one step of a referral", effect=True, max_body=SHEET_MAX),
     _row("POST", "/cases/{leg}/hand-overs", "hand-over", "cases:write", "Passa un invio a un altro sportello dello stesso ente", "Hands a case to another desk of the same body", effect=True),
     _row("POST", "/cases/{leg}/redirects", "follow-redirect", "cases:write", "Segue l'indicazione di un altro ufficio", "Follows a redirection", effect=True),
     _row("POST", "/cases/{leg}/take-back", "take-back", "cases:write", "Ritira l'ultimo passaggio, prima che arrivi", "Takes our newest step back, before it arrives", effect=True, outside=True),

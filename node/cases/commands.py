@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.answers import AccessLine, AccessLog, CaseLine, CaseView, Done
-from node.cases import desk, operators, views
+from node.answers import AccessLine, AccessLog, CaseLine, CaseView, Done, FileLine, SavedFile
+from node.cases import desk, files, operators, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -92,6 +92,14 @@ def _case(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> CaseView:
     return views.case(tx, body.ctx, find_leg(tx, request.leg), request.as_)
 
 
+def _attachments(tx: sqlite3.Connection, body: "Body", request: ask.Attachments) -> list[FileLine]:
+    return files.listing(tx, body.ctx, find_leg(tx, request.leg), request.as_)
+
+
+def _save_attachment(tx: sqlite3.Connection, body: "Body", request: ask.SaveAttachment) -> SavedFile:
+    return files.save(tx, body.ctx, find_leg(tx, request.leg), request.number, request.as_)
+
+
 def _route(db: sqlite3.Connection, body: "Body", request: ask.Route) -> Advice:
     return advise(db, body.ctx, request)
 
@@ -133,6 +141,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "assign": Command(ask.Assign, _assign, writes=True),
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
+    "attachments": Command(ask.Attachments, _attachments, writes=True),  # both are written to the access log
+    "attachment-save": Command(ask.SaveAttachment, _save_attachment, writes=True),
     "route": Command(ask.Route, _route, writes=False),
     "access-log": Command(ask.AccessLog, _access_log, writes=False),
     "operators": Command(ask.Nothing, _operators, writes=False),

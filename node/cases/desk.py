@@ -5,6 +5,7 @@ anybody: what has to be sent lies in the outbox when it returns.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final, TypeVar, cast
 
 import msgspec
@@ -12,11 +13,12 @@ from msgspec import UNSET, UnsetType
 
 from node.answers import Done
 from node.cases import operators, standing
+from node.cases.files import attach, files_of
 from node.context import Context, setting
 from node.exchange.erased import settle_changed, tombstone
 from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
 from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
-from node.requests import Act, FollowRedirect, HandOver, Refer
+from node.requests import Act, FollowRedirect, HandOver, NewFile, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.offers import check_codes, check_offer
@@ -42,8 +44,9 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     check_offer(request.offer, member.caps)
     leg = ctx.dice.uuid7(ctx.clock.now())
     return _open_leg(
-        tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from
-    )
+        tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from,
+        files=request.files,
+    )  # fmt: skip
 
 
 def _open_leg(
@@ -59,6 +62,7 @@ def _open_leg(
     parent: str | None,
     linked: str | None,
     desk_to: str | None = None,
+    files: Sequence[NewFile] = (),
 ) -> Done:
     now = ctx.clock.now()
     told = deadlines(ctx, peer, offer.urgency, now)
@@ -86,8 +90,10 @@ def _open_leg(
         ev="offer",
         by=operator.code,
         offer=offer,
+        files=files_of(files),
     )
     write_event(tx, ctx, row, "S", body, begins=case_id == leg)
+    attach(tx, ctx, row, body, files)
     return Done(leg, 1, row.state, case_id)
 
 
@@ -101,6 +107,8 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
     check_write(held, writer, cast(Kind, request.ev))
+    if request.ev == "amend" and request.offer is None and request.files:  # only papers are added
+        request = msgspec.structs.replace(request, offer=latest_offer(tx, ctx, leg))
     _check_request(tx, ctx, leg, request, writer)
     own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
     body = EventBody(
@@ -108,9 +116,11 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
         seen=theirs, ev=request.ev, by=operator.code, offer=_or_unset(request.offer), reason=_or_unset(request.reason),
         outcome=_or_unset(request.outcome), text=_or_unset(request.text), ref=_or_unset(request.ref),
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
+        files=files_of(request.files),
     )  # fmt: skip
     write_event(tx, ctx, leg, writer, body)
     settle_changed(tx, ctx, [leg.leg])
+    attach(tx, ctx, leg, body, request.files)
     now = ctx.clock.now()
     after = refold(tx, leg.leg, now)
     if request.ev == "open":

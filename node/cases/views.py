@@ -10,6 +10,7 @@ import msgspec
 from node.answers import CaseLine, CaseView, Erasure, Step
 from node.cases import operators, standing
 from node.cases.desk import bodies, folded
+from node.cases.files import lines_of
 from node.context import Context
 from node.exchange.erased import tombstone
 from node.exchange.erasing import TRAVELS, Request, requests
@@ -107,6 +108,7 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
         next=next_step(screen, side),
         frozen=bool(held.frozen),
         erasures=[_erasure(tx, ctx, asked) for asked in requests(tx, leg_id)],
+        files=lines_of(tx, ctx, leg),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange.outbox import reseal
+from node.exchange.outbox import PART, reseal
 from protocol.errors import ProtocolError
 from protocol.limits import (
     BATCH_BYTES,
@@ -68,7 +68,7 @@ def due(
     parcels: list[Parcel] = []
     for (dest,) in db.execute(
         "SELECT node FROM peer WHERE EXISTS (SELECT 1 FROM outgoing"
-        " WHERE dest = node AND urgent IN (0, 1) AND s IS NOT NULL AND next_at <= ?)",
+        " WHERE dest = node AND urgent IN (0, 1, 2) AND s IS NOT NULL AND next_at <= ?)",
         (now,),
     ).fetchall():
         parcels += _due_for(db, ctx, dest, now, in_flight, limit, batch)
@@ -92,6 +92,8 @@ def _due_for(
             (dest, urgent, now, limit + len(in_flight)),
         )
     ]
+    if not rows and not waiting:
+        rows = _due_part(db, dest, now, in_flight)
     if failing:  # one probe at a time, whatever waits behind it
         rows = [] if any(mid in in_flight for mid, _ in rows) else rows[:1]
     by_route: dict[int, list[tuple[str, Item]]] = {}
@@ -103,6 +105,20 @@ def _due_for(
         for index, pairs in by_route.items()
         for chunk in _batches(pairs, batch)
     ]
+
+
+def _due_part(db: sqlite3.Connection, dest: str, now: int, in_flight: Collection[str]) -> list[tuple[str, int]]:
+    """The next part of an attachment: one at a time, once every event for this destination that is due has left.
+
+    On a slow line a part takes a minute or more, and an urgent event written meanwhile must not wait behind several.
+    """
+    rows = db.execute(
+        "SELECT mid, route FROM outgoing WHERE dest = ? AND urgent = ? AND s IS NOT NULL AND next_at <= ?"
+        " ORDER BY next_at, rowid LIMIT 1",
+        (dest, PART, now),
+    ).fetchall()
+    flying = (db.execute("SELECT dest FROM outgoing WHERE mid = ?", (mid,)).fetchone() for mid in in_flight)
+    return [] if rows and any(row is not None and row[0] == dest for row in flying) else rows
 
 
 def _open_channel(ctx: Context, dest: str) -> bool:
@@ -268,7 +284,7 @@ def _back_off(tx: sqlite3.Connection, ctx: Context, parcel: Parcel, now: int, re
     # what is urgent has no backoff to a relay, only a pause between rounds; the rest waits by the peer's row
     pause = min(next_at, now + min(MINUTE, RETRY_FIRST * 2 ** min(k, 4)))
     tx.execute(
-        "UPDATE outgoing SET next_at = MAX(next_at, ?) WHERE dest = ? AND urgent AND s IS NOT NULL",
+        "UPDATE outgoing SET next_at = MAX(next_at, ?) WHERE dest = ? AND urgent = 1 AND s IS NOT NULL",
         (pause, parcel.dest),
     )
 

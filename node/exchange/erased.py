@@ -9,6 +9,7 @@ import sqlite3
 from typing import Final, NamedTuple
 
 from node.context import Context, set_setting
+from node.exchange import blobs
 from node.runtime.migrations import script
 
 MIGRATIONS = (
@@ -95,6 +96,8 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
             " AND (desk_from IS NOT NULL OR desk_to IS NOT NULL)",
             (leg,),
         ).rowcount
+        gone += blobs.forget(tx, leg)
+        gone += tx.execute("DELETE FROM aside WHERE jti IN (SELECT jti FROM event WHERE leg = ?)", (leg,)).rowcount
         _forget_key(tx, ctx, leg)
     if gone:
         set_setting(tx, TRUNCATE, "1")

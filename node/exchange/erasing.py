@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from msgspec import UNSET
 
 from node.context import Context
+from node.exchange import blobs
 from node.exchange.erased import Tombstone, legs_of_case, mark, settle, tombstone
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import post, raise_alarm, write_or_wait, write_void
@@ -254,6 +255,7 @@ def asked(tx: sqlite3.Connection, ctx: Context, sender: str, body: EraseBody, no
     _remember(tx, body, sender, now, own=False)
     if leg is None:
         mark(tx, Tombstone(body.leg, sender, now, body.reason, None, None))
+        blobs.drop_early(tx, body.leg, sender)
         answer(tx, ctx, body.leg, sender)
         return 0, ()
     called_back = body.reason == WRONG_RECIPIENT or leg.state in ("none", "undeliverable")

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from node.context import Context
-from node.exchange import aside
+from node.exchange import aside, parts
 from node.exchange.erased import is_erased
 from node.exchange.log import OFFERED, Entry, LegRow, insert_event, insert_leg, leg_row, refold
 from node.exchange.messages import HANDLERS, Message
 from node.exchange.outbox import apply_receipt, deadlines, raise_alarm
 from node.exchange.quota import Day
+from protocol.attachments import check_files
 from protocol.envelope import (
     REJECTABLE,
     Opened,
@@ -150,6 +151,8 @@ def _check_event(body: Body) -> None:
         raise ProtocolError("bad-body", field="n", expected="1")
     if body.ev == "void" and not body.void:
         raise ProtocolError("bad-body", field="void")
+    if body.files:
+        check_files(body.files)
 
 
 # -- inside it
@@ -386,12 +389,14 @@ def _apply(
         insert_leg(tx, begun)
         _store_event(tx, ctx, begun, "S", body, opened, item.e, routing.cm, now, begins=True)
         batch.legs[begun.leg] = None
+        parts.named(tx, ctx, begun, body)
         return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
     leg, writer = _place(tx, held, routing.sender, body, now)
     _refuse_other_content(tx, leg, writer, body, routing.cm)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
     if body.ev == "offer" and leg.side == "R":
         _describe_offer(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
+    parts.named(tx, ctx, leg, body)
     folded = refold(tx, leg.leg, now)
     batch.legs[leg.leg] = None
     applied = folded.s_count if writer == "S" else folded.r_count

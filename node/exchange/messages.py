@@ -12,8 +12,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from node.context import Context
-from node.exchange import erasing
-from schemas.bodies import Body, EraseBody, ErasedBody, EraseRefusedBody, HeadBody
+from node.exchange import erasing, parts
+from schemas.bodies import (
+    Body,
+    EraseBody,
+    ErasedBody,
+    EraseRefusedBody,
+    GotBody,
+    HeadBody,
+    MissingBody,
+    PartBody,
+)
 
 
 class Message(NamedTuple):
@@ -63,5 +72,8 @@ HANDLERS: Final[Mapping[type[Body], Handler]] = {
     EraseBody: _erase,
     ErasedBody: _erase_answer,
     EraseRefusedBody: _erase_answer,
+    PartBody: lambda tx, ctx, message: Effect(*parts.take_part(tx, ctx, message.sender, message.body)),
+    MissingBody: lambda tx, ctx, message: Effect(*parts.ask_again(tx, ctx, message.sender, message.body)),
+    GotBody: lambda tx, ctx, message: Effect(*parts.confirmed(tx, ctx, message.sender, message.body)),
 }
 """Every kind of body but `event`; a test compares it with `schemas.bodies.Body`."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from node.context import Context
-from node.exchange import erased, letters, restored
+from node.exchange import blobs, erased, letters, restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
 from protocol.calendar_it import Calendar
 from protocol.deadline import URGENCIES, Deadlines, deadline
@@ -25,6 +25,7 @@ from schemas.wire import Ack, Receipt
 
 CLOCK_TOLERANCE: Final = 300  # seconds off beyond which no new event is written (PROTOCOL §1)
 URGENT: Final = frozenset({"UR-PIS", "UR-PUA24"})
+PART: Final = 2  # `urgent` of a part of an attachment: it leaves after everything else
 _encoder = msgspec.json.Encoder()
 
 
@@ -60,6 +61,8 @@ def write_event(
         _code(content.void), now, _code(content.by), e, sealed, mid,
     )  # fmt: skip
     insert_event(tx, entry)
+    if content.ev == "void":
+        blobs.settle(tx, ctx, leg.leg)
     return Written(content.n, content.jti, mid)
 
 
@@ -72,9 +75,9 @@ def send_body(
     raw: bytes,
     *,
     place: tuple[str, str, int] | None,
-    urgent: bool,
+    urgent: int,
 ) -> tuple[str, str]:
-    """Seals a body to a member and leaves it to be sent; returns (outer signature, mid)."""
+    """Seals a body to a member and leaves it to be sent; returns (outer signature, mid). `urgent`: 0, 1 or PART."""
     now = ctx.clock.now()
     recipient = ctx.sealing_public(dest, now)
     exp = now + LIFETIME_MAX
@@ -164,6 +167,8 @@ def _apply_ack(
         letter = letters.acknowledged(tx, jti, ack.k, prob)
         if letter is not None and ack.k == "rejected":  # a program that does not know it, or that leg: people telephone
             raise_alarm(tx, now, "rejected", *letter, None)
+        if (told := blobs.acknowledged(tx, ack.mid, ack.k, prob, now)) is not None:
+            raise_alarm(tx, now, told[0], told[1].peer, told[1].leg, None)
         return
     (newest,) = tx.execute(
         "UPDATE event SET k = ?, st = ?, h = ?, prob = ? WHERE leg = ? AND writer = ? AND n = ? AND jti = ?"

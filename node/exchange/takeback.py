@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from node.context import Context
+from node.exchange import blobs
 from node.exchange.erased import tombstone
 from node.exchange.log import LegRow, leg_row, logs, refold
 from node.exchange.outbox import write_void
@@ -46,6 +47,7 @@ def plan(db: sqlite3.Connection, ctx: Context, leg_id: str) -> Plan:
             "SELECT mid FROM outgoing WHERE leg = ? AND writer = ? AND n = ?", (leg_id, leg.side, n)
         )
     ]
+    mids += blobs.mids_of(db, ctx, leg, n)
     return Plan(leg.peer, n, mids, relays_of(ctx, leg.peer))
 
 

@@ -14,11 +14,13 @@ from protocol.errors import ProtocolError
 from protocol.limits import (
     BATCH_BYTES,
     BATCH_ITEMS,
+    KIB,
     MAILBOX_BYTES,
     MAILBOX_ITEMS,
     MINUTE,
     PAIR_BYTES,
     PAIR_ITEMS,
+    PAIR_RESERVED,
 )
 from protocol.members import Membership
 from protocol.receipts import read_receipt
@@ -26,6 +28,9 @@ from schemas.wire import DeliveryAnswer, Item, Later, MailboxAck, MailboxAckAnsw
 
 RECEIPT_KEPT: Final = 30 * 24 * 3600
 _FULL_AFTER: Final = 10 * MINUTE
+_SMALL: Final = 64 * KIB
+"""Characters of an item that is no attachment part, as far as a size can tell: events fit the 32 KiB bucket."""
+_RESERVED_BYTES: Final = PAIR_RESERVED * _SMALL
 
 MIGRATIONS = (
     script(
@@ -127,6 +132,8 @@ def _keep(tx: sqlite3.Connection, item: ToKeep, caller: str, owner: str, now: in
     ).fetchone()
     if count >= MAILBOX_ITEMS or total + size > MAILBOX_BYTES or pair >= PAIR_ITEMS or pair_size + size > PAIR_BYTES:
         return False
+    if size > _SMALL and (pair >= PAIR_ITEMS - PAIR_RESERVED or pair_size + size > PAIR_BYTES - _RESERVED_BYTES):
+        return False  # the attachments of a sender never keep its events out
     tx.execute(
         "INSERT INTO post (owner, sender, mid, e, s, r, size, exp, at) VALUES (?,?,?,?,?,?,?,?,?)",
         (owner, caller, item.mid, item.e, item.s, item.r, size, item.exp, now),

@@ -5,6 +5,7 @@ row's scope, no key where something changes, then what is asked. What a row does
 token is that of node.runtime.apps. The document of the same rows is made by node.runtime.openapi.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,7 @@ OWNER: Final = "app"  # the field that names the application itself
 OWN_FIELDS: Final = frozenset({ACTING, OWNER})
 _SCHEME: Final = "Bearer "
 _BODIES: Final = frozenset({"POST", "PUT"})
+LARGE: Final = 256 * KIB  # a body is read beside the event loop from here on
 
 
 class Endpoint(NamedTuple):
@@ -258,6 +260,22 @@ class Api:
         shape, fields = self._shape(row)
         key, acts = _key(call, row), _operator(call, shape, caller)
         raw = await call.body()
+        if len(raw) > LARGE:  # a sheet, files: the others go on being answered meanwhile
+            return await asyncio.to_thread(self._read, call, row, caller, shape, fields, key, acts, raw)
+        return self._read(call, row, caller, shape, fields, key, acts, raw)
+
+    def _read(
+        self,
+        call: Call,
+        row: Endpoint,
+        caller: apps.Caller,
+        shape: Shape,
+        fields: Mapping[str, shape_of.Field],
+        key: str | None,
+        acts: str | None,
+        raw: bytes,
+    ) -> Asked:
+        """What is asked, strictly, as the command takes it."""
         if row.method in _BODIES:
             found = _from_body(raw, call, row, fields)
         else:

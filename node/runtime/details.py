@@ -67,6 +67,11 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"(\d+) signatures", r"\1 firme"),
     (r"(\d+) leaves", r"\1 voci del registro"),
     (r"0 found", "nessuno"),
+    # attachments
+    (r"(HEIC|WEBP|TIFF|GIF|BMP|DOC|RTF|PDF)", r"un file \1"),
+    (r"ZIP, DOCX", "un file ZIP o DOCX"),
+    (r"EXE", "un programma"),
+    (r"JPEG, PNG", "una foto JPEG o PNG"),
     (r"(\d+) found", r"\1, più d'uno: scrivere il codice più lungo"),
     (r"16 letters and digits", "16 fra lettere e cifre, come sul foglio"),
     # shapes, as msgspec and tomllib put them
@@ -176,7 +181,8 @@ HIDDEN: Final = frozenset({
     "a current key with a next one", "a finite number", "a higher seq for another admission",
     "a key that is not the current one", "a new admission with a new key", "a sealing key",
     "a shared secret that is not zero", "a shorter path", "a signature by the log's key", "an RFC 7638 thumbprint",
-    "an empty segment", "base64", "base64url of 32 bytes", "canonical base64", "epoch and seq from 1", "epoch.seq",
+    "an empty segment", "base64", "base64url",
+    "base64url of 32 bytes", "canonical base64", "epoch and seq from 1", "epoch.seq",
     "epoch.seq below 2^53", "fields of a search", "finite", "five segments", "iat, exp and mv from 0",
     "ids rising, each once", "line of a new leaf", "lower-case UUIDv4", "names that are text", "no lone surrogate",
     "no other member", "no salt in a public record", "no space at the end", "once", "one for each kid", "one line",

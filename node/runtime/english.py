@@ -6,6 +6,11 @@ A text that has no English here is shown in Italian; a test holds the table agai
 from typing import Final
 
 TEXTS: Final[dict[str, str]] = {
+    # -- attachments
+    "Una foto: provare --preview, poi --reduce. Un PDF: scansionarlo a 150 punti, o dividerlo.":
+        "A picture: try --preview, then --reduce. A PDF: scan it at 150 dpi, or split it.",
+    "Rifare la foto o la scansione con meno punti.": "Take the picture or the scan again with fewer pixels.",
+    "Vedere i numeri con «attachments».": "See the numbers with “attachments”.",
     # -- labels
     "Codice": "Code",
     "Cosa fare": "What to do",
@@ -31,6 +36,8 @@ TEXTS: Final[dict[str, str]] = {
         "Read the lists again, then start from the number named.",
     "Indicare un indirizzo https pubblico.": "Name a public https address.",
     "Aggiungerlo con «raccordo-node operators add».": "Add it with “raccordo-node operators add”.",
+    "Allegare un PDF, oppure una foto JPEG o PNG. Un HEIC o un TIFF va prima salvato come JPEG, un testo come PDF.":
+        "Attach a PDF, or a JPEG or PNG picture. Save a HEIC or a TIFF as JPEG first, a text as PDF.",
     "Aprire l'invio e controllare lo stato.": "Open the referral and look at its state.",
     "Avviarlo in un'altra finestra con «serve», poi ripetere il comando.":
         "Start it in another window with “serve”, then repeat the command.",

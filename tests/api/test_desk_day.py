@@ -1,6 +1,7 @@
 """A desk's day through another program: a stop without a network, an accompanied person, who may not look."""
 
 import asyncio
+import base64
 
 import pytest
 
@@ -75,3 +76,24 @@ async def test_a_technician_opens_no_case_through_any_program(desks):
             assert b"Inventata" not in refused.raw
         listed = await other("GET", "/cases")
         assert listed.status == 200 and b"Inventata" not in listed.raw
+
+
+async def test_a_file_goes_with_a_referral_and_is_fetched_by_the_other_program(desks):
+    _, a, b = desks
+    content = bytes(range(256)) * 2000
+    async with calling(a) as vendor, calling(b, name="cartella") as other:
+        files = [{"name": "relazione.pdf", "content": base64.b64encode(b"%PDF-1.7\n" + content).decode()}]
+        sent = await vendor("POST", "/cases", {"to": "distretto", "offer": wanted(), "files": files}, key="con-file")
+        assert sent.status == 200, sent
+        leg = sent.json["leg"]
+        await reaches(b, leg, "offered")
+        async with asyncio.timeout(30):
+            after = 0
+            while (listed := (await other("GET", f"/cases/{leg}/attachments")).json)[0]["done"] < listed[0]["parts"]:
+                after = (await other("GET", f"/events?after={after}&wait=1")).json["next"]
+        got = await other("GET", f"/cases/{leg}/attachments/1")
+        assert base64.b64decode(got.json["content"]) == b"%PDF-1.7\n" + content
+        read = {(row["operator"], row["leg"]) for row in (await other("GET", "/access-log")).json["rows"]}
+        assert read == {("cartella/OP", leg)}
+        again = await vendor("POST", "/cases", {"to": "distretto", "offer": wanted(), "files": files}, key="con-file")
+        assert again.json == sent.json

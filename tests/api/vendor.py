@@ -1,5 +1,6 @@
 """Another vendor's program: real HTTP calls to a running node, with a token made by its command line."""
 
+import io
 import json
 import uuid
 from contextlib import asynccontextmanager
@@ -44,7 +45,7 @@ class Vendor:
             sent["Idempotency-Key"] = key or str(uuid.uuid4())
         data = raw
         if body is not None:
-            data = json.dumps(body).encode()
+            data = io.BytesIO(json.dumps(body).encode())
             sent["Content-Type"] = "application/json"
         sent |= headers or {}
         sent = {name: value for name, value in sent.items() if value is not None}

@@ -149,7 +149,7 @@ async def node(stack: AsyncExitStack, path: Path) -> Target:
     app = apps["tavullia"]
     made = await ask(app, "app-add", id="campagna", scopes=list(NODE_SCOPES), days=30)
     legs = [(await ask(app, "refer", to="distretto", as_="OP", offer=wanted()))["leg"] for _ in range(40)]
-    known = {"leg": legs, "code": ["OP"], "Raccordo-Operator": ["OP"], "id": [ENTRY]}
+    known = {"leg": legs, "code": ["OP"], "number": ["1"], "Raccordo-Operator": ["OP"], "id": [ENTRY]}
     base = f"http://127.0.0.1:{app.local_port}"
     return Target(base, made["token"], known, lambda: by_status(app.requests, "/local/v1/"), described())
 

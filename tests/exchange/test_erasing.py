@@ -10,6 +10,7 @@ from node.runtime.config import RetentionConfig
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.limits import DAY, LIFETIME_MAX
+from tests.exchange import filing
 from tests.exchange.desks import Ambito, raw_files, states
 
 KEEP = RetentionConfig(erase_after=24, keep=60)
@@ -105,6 +106,33 @@ def test_after_an_erasure_neither_the_words_nor_their_ciphertext_lie_in_any_file
         for secret in secrets[each]:
             assert secret not in files, "ciphertext left behind"
             assert secret[12:44] not in files and secret[-32:] not in files, "a piece of it left behind"
+        assert bodies_left(each) == (0, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["arrived", "on its way"])
+def test_attachments_go_with_the_referral_wherever_they_are(ambito, pair, whole):
+    a, b = pair
+    for each in pair:
+        each.ctx.part_bytes = filing.PART
+    leg = filing.refer(a, "distretto", filing.made(730))
+    if whole:
+        ambito.carry(60)
+    else:
+        [event] = a.due()
+        a.answered(event, b.receive(event.items).answer)
+        assert a.one("SELECT COUNT(*) FROM part_out") > 0
+    b.act(leg, "decline", reason="DR-COMPTERR")
+    ambito.carry(60 if whole else 0)
+    if not whole:
+        b.run(lambda tx: tx.execute("DELETE FROM outgoing"))
+        a.run(lambda tx: erasing.reapply(tx, a.ctx, [leg]))
+    else:
+        erase(a, leg)
+        ambito.carry()
+        answer(b, leg)
+        ambito.carry()
+    for each in pair if whole else (a,):
+        assert each.one("SELECT (SELECT COUNT(*) FROM blob), (SELECT COUNT(*) FROM part_out)") == (0, 0)
         assert bodies_left(each) == (0, 0)
 
 

@@ -9,7 +9,7 @@ from node.exchange import takeback
 from node.mailbox import box
 from protocol.buckets import bucket
 from protocol.errors import ProtocolError
-from protocol.limits import BUCKETS, DAY, PAIR_ITEMS
+from protocol.limits import BUCKETS, DAY, KIB, MIB, PAIR_BYTES, PAIR_ITEMS, PAIR_RESERVED
 from protocol.strict import b64u_decode
 from schemas.membership import Relay
 from schemas.wire import DeliveryAnswer, Item, Later, Routing
@@ -259,3 +259,26 @@ def test_a_full_mailbox_beside_a_dead_relay_is_not_hammered(ambito, full_last):
                 sender.failed(parcel)
         ambito.clock.at += 1
     assert 20 < tries < 150, "the pause between rounds grows to a quarter of an hour"
+
+
+def test_parts_never_keep_the_events_of_their_sender_out(ambito):
+    big = Item(e="e", s="s" * 100_000)
+    one_part = [box.ToKeep(0, str(n), big.e, big.s, None, ambito.clock.at + DAY) for n in range(PAIR_ITEMS)]
+    keeper, said = ambito["pesaro"], {}
+    for item in one_part:
+        answer = keeper.run(
+            lambda tx, item=item: box.put(tx, [item], caller="tavullia", owner="distretto", now=ambito.clock.at)
+        )
+        said[item.mid] = bool(answer.held)
+    assert sum(said.values()) == PAIR_ITEMS - PAIR_RESERVED
+    assert len(put(ambito, sealed(ambito, PAIR_RESERVED)).held) == PAIR_RESERVED
+
+
+def test_the_bytes_of_parts_leave_room_for_events_too(ambito):
+    keeper = ambito["pesaro"]
+    for n in range(30):
+        item = box.ToKeep(0, str(n), "e", "s" * 1_400_000, None, ambito.clock.at + DAY)
+        keeper.run(lambda tx, item=item: box.put(tx, [item], caller="tavullia", owner="distretto", now=ambito.clock.at))
+    held = keeper.one("SELECT SUM(size) FROM post")
+    assert 25 * MIB < held < PAIR_BYTES - PAIR_RESERVED * 64 * KIB
+    assert len(put(ambito, sealed(ambito, PAIR_RESERVED)).held) == PAIR_RESERVED

@@ -894,7 +894,7 @@ def heads() -> tuple[str, dict[str, Any], list[Case]]:
     )  # fmt: skip
 
 
-def bodies() -> tuple[str, dict[str, Any], list[Case]]:
+def erasing() -> tuple[str, dict[str, Any], list[Case]]:
     """Bodies about erasing (PROTOCOL §6), as text; what an envelope binds them to is in envelopes.json."""
     head = {"net": NET, "from": A, "to": B, "jti": JTI, "leg": LEG}
     erase: dict[str, Any] = {"kind": "erase", **head, "reason": "data-subject"}
@@ -941,8 +941,83 @@ def bodies() -> tuple[str, dict[str, Any], list[Case]]:
     return "Bodies about erasing, already opened and bound to their envelope", {}, cases
 
 
+def attachments() -> tuple[str, dict[str, Any], list[Case]]:
+    leg, sha = "0e6f8a1b-2c3d-4e5f-8a9b-0c1d2e3f4a5b", b64u_encode(sha256(b"%PDF-1.7\n").digest())
+    names = {"net": NET, "from": A, "to": B, "jti": JTI}
+    about = {"leg": leg, "sha256": sha}
+    part = {"kind": "part", **names, **about, "i": 1, "of": 1, "data": b64u_encode(b"%PDF-1.7\n")}
+    missing = {"kind": "missing", **names, **about, "i": 3}
+    got = {"kind": "got", **names, **about}
+    file = {"sha256": sha, "size": 9, "type": "application/pdf", "name": "isee 2026.pdf"}
+    event = {"kind": "event", **names, "leg": leg, "n": 2, "seen": 1, "ev": "answer", "files": [file]}
+    five = 5 * 1024 * 1024
+
+    def given(name: str, members: dict[str, Any], expect: str = "bad-body") -> Case:
+        return case(name, {"text": json.dumps(members, ensure_ascii=False, separators=(",", ":"))}, expect)
+
+    def naming(what: str, expect: str = "bad-body", **changes: object) -> Case:
+        return given(f"a file: {what}", event | {"files": [file | changes]}, expect)
+
+    def others(count: int, **changes: object) -> list[dict[str, object]]:
+        return [file | {"sha256": b64u_encode(sha256(bytes([i])).digest()), **changes} for i in range(count)]
+
+    good = [
+        given("a part", part, "ok"),
+        given("a part with a member of a newer version", part | {"dal_futuro": 1}, "ok"),
+        given("what is missing", missing, "ok"),
+        given("all of it is missing", missing | {"i": 0}, "ok"),
+        given("it is whole", got, "ok"),
+        given("an event that names a file", event, "ok"),
+        given("twenty files", event | {"files": others(20)}, "ok"),
+        naming("of one letter", "ok", name="x"),
+        naming("a type a newer version may know", "ok", type="image/heic"),
+        naming("of 5 MiB", "ok", size=five),
+    ]
+    bad = [
+        given("a part beyond its count", part | {"i": 2}),
+        given("part nought", part | {"i": 0}),
+        given("a part of nought", part | {"of": 0}),
+        given("the ninth part", part | {"i": 9, "of": 9}),
+        given("too short for a part that is not the last", part | {"of": 2}),
+        given("a part without bytes", part | {"data": ""}),
+        given("padding in the data", part | {"data": "JVBERi0xLjcK="}),
+        given("the plain alphabet in the data", part | {"data": "+w"}),
+        given("stray bits in the data", part | {"data": "_x"}),
+        given("a part without its leg", {k: v for k, v in part.items() if k != "leg"}),
+        given("a part without its hash", {k: v for k, v in part.items() if k != "sha256"}),
+        given("a short hash", part | {"sha256": sha[:-1]}),
+        given("a hash in hex", part | {"sha256": "ab" * 32}),
+        given("a part number as text", part | {"i": "1"}),
+        given("a part that needs what nobody knows", part | {"must": ["zip"]}, "unsupported"),
+        given("the ninth is missing", missing | {"i": 9}),
+        given("less than all is missing", missing | {"i": -1}),
+        given("nobody says what is missing", {k: v for k, v in missing.items() if k != "i"}),
+        given("whole, but which", {k: v for k, v in got.items() if k != "sha256"}),
+        given("whole, of no leg", got | {"leg": "x"}),
+        given("a kind nobody knows", got | {"kind": "gotten"}, "unsupported"),
+        naming("empty", size=0),
+        naming("a byte more than 5 MiB", size=five + 1),
+        naming("its size as text", size="9"),
+        naming("a path for a name", name="../../etc/passwd"),
+        naming("a path of Windows", name="C:\\isee.pdf"),
+        naming("a line break in its name", name="isee\n.pdf"),
+        naming("a line break after its name", name="isee.pdf\n"),
+        naming("written from right to left", name="isee\u202efdp.exe"),
+        naming("an invisible character in its name", name="isee\u200b.pdf"),
+        naming("no name in it", name=""),
+        naming("121 characters of name", name="x" * 121),
+        naming("no media type", type="pdf"),
+        naming("a path for a type", type="image/../x"),
+        given("no files in the list", event | {"files": []}),
+        given("twenty-one files", event | {"files": others(21)}),
+        given("more than 20 MiB together", event | {"files": others(5, size=five)}),
+        given("one file twice", event | {"files": [file, file | {"name": "copia.pdf"}]}),
+    ]
+    return "Bodies of attachments: decoded, a part measured, the files of an event counted", {}, good + bad
+
+
 FILES = {
-    "bodies": bodies,
+    "erasing": erasing,
     "strict-json": strict_json,
     "base64url": base64url,
     "keys": keys,
@@ -954,6 +1029,7 @@ FILES = {
     "tokens": tokens,
     "proofs": proofs,
     "heads": heads,
+    "attachments": attachments,
 }
 
 

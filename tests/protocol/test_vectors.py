@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from protocol import jwe, jws
+from protocol.attachments import check_files, read_part
 from protocol.calls import check_body, check_token
 from protocol.envelope import (
     REJECTABLE,
@@ -28,6 +29,7 @@ from protocol.proofs import verify_proof
 from protocol.receipts import read_receipt
 from protocol.strict import b64u_decode, b64u_encode, decode, scan
 from protocol.suite import S1
+from schemas.bodies import EventBody, PartBody
 from schemas.problems import PROBLEMS
 from tests.protocol import make_vectors
 from tests.protocol.samples import Ring
@@ -118,11 +120,15 @@ def bodies(_: Given, given: Given) -> None:
         scanned = scan(given["text"].encode(), max_bytes=BODY_MAX)
     except ProtocolError:
         raise ProtocolError("bad-body") from None
-    decode_event_body(scanned)
+    body = decode_event_body(scanned)
+    if isinstance(body, PartBody):
+        read_part(body)
+    if isinstance(body, EventBody):
+        check_files(body.files or ())
 
 
 READERS: dict[str, Callable[[Given, Given], None]] = {
-    "bodies": bodies,
+    "erasing": bodies,
     "strict-json": strict_json,
     "base64url": base64url,
     "keys": keys,
@@ -134,6 +140,7 @@ READERS: dict[str, Callable[[Given, Given], None]] = {
     "tokens": tokens,
     "proofs": proofs,
     "heads": heads,
+    "attachments": bodies,
 }
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['name']}")

@@ -30,6 +30,7 @@ NEVER_IN_RUNTIME = {
     "holidays",
     "argon2",
     "babel",
+    "PIL",
 }
 
 

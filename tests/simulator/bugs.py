@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from node.cases import desk, views
-from node.exchange import delivery, erasing, inbox, log, outbox
+from node.exchange import blobs, delivery, erasing, inbox, log, outbox, parts
 from node.mailbox import box
 from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
@@ -277,6 +277,32 @@ def _said_and_not_done() -> Undo:
     return _swap((erasing, "erase_case", lambda tx, ctx, leg, **_: []))
 
 
+def _part_sealed_once() -> Undo:
+    def unsent(tx: Any, peer: str, most: int) -> Any:
+        """A part that was sealed once counts as out, whatever became of its sealing."""
+        rows = tx.execute("SELECT id FROM blob WHERE state = 'sending' AND peer = ? ORDER BY id", (peer,)).fetchall()
+        found = []
+        for (number,) in rows:
+            blob = blobs.by_id(tx, number)
+            assert blob is not None
+            out = {i for (i,) in tx.execute("SELECT i FROM part_out WHERE blob = ?", (number,))}
+            found += [(blob, i) for i in range(1, blob.parts + 1) if i not in out]
+        return found[: max(most, 0)]
+
+    return _swap((parts, "_unsent", unsent))
+
+
+def _early_part_under_any_hash() -> Undo:
+    """A part is put where there is room, not where its hash says."""
+    sound = blobs.find
+
+    def find(db: Any, leg: str, peer: str, own: bool, sha: str) -> Any:
+        rows = [] if own else [blob for blob in blobs.blobs_of(db, leg) if not blob.own and blob.peer == peer]
+        return next((blob for blob in rows if blob.state == "arriving"), None) or sound(db, leg, peer, own, sha)
+
+    return _swap((blobs, "find", find))
+
+
 TABLE: Final[tuple[Bug, ...]] = (
     Bug("ack-before-commit", "the receipt leaves before the group is committed", _ack_before_commit),
     Bug("dedup-in-memory", "what was received is remembered until the next restart only", _dedup_in_memory),
@@ -294,6 +320,8 @@ TABLE: Final[tuple[Bug, ...]] = (
     Bug("late-body-kept", "an event that comes after its leg was erased is kept with its words", _late_body_kept),
     Bug("travelling-body-kept", "the step that ended an erased leg keeps its body", _erased_body_for_ever_on_its_way),
     Bug("said-and-not-done", "a request to erase is answered `erased`, and nothing happens", _said_and_not_done),
+    Bug("part-sealed-once", "a part whose sealing expired is not made again", _part_sealed_once),
+    Bug("part-under-any-hash", "a part is put with whatever file still lacks one", _early_part_under_any_hash),
     Bug("plain-at-rest", "salt and body lie in the database as they are", _plain_at_rest),
 )
 NAMES: Final = tuple(bug.name for bug in TABLE)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from node.cases import views
+from node.exchange import blobs
 from node.exchange.log import LegRow, leg_row, logs
 from node.map import follow
 from node.map.fold import View
@@ -23,6 +24,7 @@ from tests.simulator.shell import Node
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
+_FILES_WAITING: Final = "SELECT leg, peer, state FROM blob WHERE state IN ('sending', 'arriving')"
 _EVENTS: Final = "SELECT leg, writer, n, jti, kind, cm, k, mid FROM event"
 
 
@@ -36,6 +38,7 @@ def safety(world: "World") -> dict[str, "Held"]:
         delivered_has_receipts(world, held)
         nothing_alarming(world, held)
         late_is_shown(held)
+        whole_is_what_was_sent(world, held)
     for mailbox in world.directory.mailboxes.values():
         mailbox.keeps_its_word()
     return stores
@@ -46,6 +49,7 @@ def everything(world: "World") -> None:
     stores = safety(world)
     for held in stores.values():
         finals_hold(world, held)
+        files_arrived(world, held, stores)
     both_ends_agree(world, stores)
     queue_is_total(world, stores)
     suspension_holds(world)
@@ -83,8 +87,9 @@ def acknowledged_is_held(world: "World", held: Held) -> None:
         row = held.inbox.get(acked.mid)
         if row is None or RANK[row[3]] < RANK[acked.k]:
             raise Violation("I1-acknowledged-lost", f"{held.name} {acked.k} {acked.mid}: {row}")
-        letter = acked.mid in world.history.sent and _is_letter(world, world.history.sent[acked.mid])
-        if acked.k == "processed" and acked.mid in world.history.sent and not letter and row[2] not in held.by_jti:
+        sent = world.history.sent.get(acked.mid)
+        letter = sent is not None and _is_letter(world, sent)
+        if acked.k == "processed" and sent is not None and sent.event and not letter and row[2] not in held.by_jti:
             raise Violation("I1-processed-without-event", f"{held.name} {row[2]}")
 
 
@@ -103,11 +108,14 @@ def erased_is_gone(world: "World", held: Held, stores: dict[str, Held]) -> None:
         left = held.db.execute(
             "SELECT kind FROM event WHERE leg = ? AND (sealed IS NOT NULL OR e != '')", (leg,)
         ).fetchall()
+        left += held.db.execute("SELECT id FROM blob WHERE leg = ? AND peer = ?", (leg, row.peer)).fetchall()
         if left:
             raise Violation("I17-body-left", f"{held.name} {leg} {left}")
     for (case_id,) in held.db.execute("SELECT case_id FROM case_key").fetchall():
         if not held.db.execute(
-            "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ? AND sealed IS NOT NULL", (case_id,)
+            "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ?1 AND sealed IS NOT NULL"
+            " UNION ALL SELECT 1 FROM blob WHERE key_id = ?1",
+            (case_id,),
         ).fetchone():
             raise Violation("I17-key-left", f"{held.name} {case_id}")
     for leg, peer in held.db.execute(
@@ -175,6 +183,48 @@ def late_is_shown(held: Held) -> None:
             due = row.ack_by or row.alarm_at or row.respond_by
             if due is None or (now > due and row.leg not in late):
                 raise Violation("I4-not-told", f"{held.name} {row.side} {row.leg}")
+
+
+def whole_is_what_was_sent(world: "World", held: Held) -> None:
+    """A file shown as arrived is, byte for byte, one that somebody attached; what is sealed at rest opens."""
+    for blob in _blobs(held):
+        if blob.state in ("complete", "sending", "confirmed") and blob[:5] not in held.node.read_files:
+            if b"".join(blobs.parts(held.db, held.node.ctx, blob)) != world.history.attached[blob.sha256]:
+                raise Violation("file-altered", f"{held.name} {blob.leg} {blob.state}")
+            held.node.read_files.add(blob[:5])
+        given_up = blob.state in ("failed", "refused") and not world.plan.has("defect")
+        if given_up and not _erased_by(world, blob.peer, blob.leg):
+            raise Violation("file-given-up", f"{held.name} {blob.leg} {blob.state}")
+
+
+def files_arrived(world: "World", held: Held, stores: dict[str, Held]) -> None:
+    """Once healed and quiet, every file whose event stands is whole at its reader, and its sender knows."""
+    for blob in _blobs(held):
+        row = held.legs.get(blob.leg)
+        if (
+            not blob.own
+            or row is None
+            or row.side == "L"
+            or excused(world, held.name, blob.peer)
+            or world.plan.has("defect")
+        ):
+            continue
+        if _erased_by(world, blob.peer, blob.leg):
+            continue
+        there = blobs.find(stores[blob.peer].db, blob.leg, held.name, False, blob.sha256)
+        if blob.state != "confirmed" or there is None or there.state != "complete":
+            raise Violation("file-lost", f"{held.name} → {blob.peer} {blob.leg} {blob.state} {there}")
+
+
+def _erased_by(world: "World", name: str, leg: str) -> bool:
+    node = next(node for node in world.nodes if node.name == name)
+    return node.store._conn.execute("SELECT 1 FROM erased WHERE leg = ?", (leg,)).fetchone() is not None
+
+
+def _blobs(held: Held) -> list[blobs.Blob]:
+    return [
+        blob for (leg,) in held.db.execute("SELECT DISTINCT leg FROM blob") for blob in blobs.blobs_of(held.db, leg)
+    ]
 
 
 def finals_hold(world: "World", held: Held) -> None:
@@ -262,6 +312,9 @@ def on_the_way(world: "World") -> list[str]:
         for jti, dest, leg in node.store.read(lambda db: db.execute("SELECT jti, dest, leg FROM outgoing").fetchall()):
             if not excused(world, node.name, dest):
                 found.append(f"{node.name} → {dest} {leg} {jti}")
+        for leg, peer, state in node.store.read(lambda db: db.execute(_FILES_WAITING).fetchall()):
+            if not excused(world, node.name, peer) and not world.plan.has("defect"):
+                found.append(f"{node.name} {peer} {leg}: a file is {state}")
     return found
 
 

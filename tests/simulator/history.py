@@ -23,6 +23,7 @@ class Sent(NamedTuple):
     sender: str
     dest: str
     jti: str
+    event: bool = True
 
 
 class Acked(NamedTuple):
@@ -45,6 +46,7 @@ class History:
         self.shown_final: dict[tuple[str, str], str] = {}  # (node, leg) → state shown as final
         self.suspended_at: dict[str, int] = {}
         self.held_of_suspended: list[tuple[str, str, int]] = []
+        self.attached: dict[str, bytes] = {}  # hash → the bytes a person attached
         self.refused_attempts = 0
         self.wrong_clock_refusals = 0
         self.now = lambda: 0

@@ -7,12 +7,13 @@ from node.answers import Done
 from node.cases import desk, erasure, operators
 from node.cases.desk import Act, FollowRedirect, HandOver, Refer, folded
 from node.exchange.log import leg_row
-from node.requests import AnswerErase, Erase, Recall
+from node.requests import AnswerErase, Erase, NewFile, Recall
 from node.runtime.config import RetentionConfig
 from node.runtime.store import Outcome
 from protocol.errors import ProtocolError
 from protocol.offers import CANCEL_REASONS, DECLINE_REASONS, KINDS, OUTCOMES, RELEASE_REASONS
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS, TERMINALS, Kind, allowed
+from protocol.strict import digest
 from schemas.bodies import Basis, Health, Offer, Person
 from tests.simulator.history import Told
 from tests.simulator.kernel import Violation
@@ -43,6 +44,7 @@ class People:
 
     def __init__(self, seed: int, nodes: list[Node]) -> None:
         self.dice = random.Random(f"people {seed}")
+        self.papers = random.Random(f"papers {seed}")
         self.nodes = nodes
         self.canaries = 0
 
@@ -56,6 +58,16 @@ class People:
         self.canaries += 1
         return f"{CANARY} {self.canaries} è qui"
 
+    def attached(self, node: Node, rate: float) -> list[NewFile]:
+        """Now and then a paper or two, of one part or of eight."""
+        dice, files = self.papers, []
+        while dice.random() < rate and len(files) < 3:
+            self.canaries += 1
+            content = f"%PDF-1.7 {CANARY} {self.canaries} ".encode() + dice.randbytes(dice.choice((10, 150, 700)))
+            node.history.attached[digest(content)] = content
+            files.append(NewFile(name=f"{CANARY} {self.canaries}.pdf", content=content))
+        return files
+
     # -- sending
 
     def refer(self, node: Node) -> None:
@@ -64,7 +76,9 @@ class People:
         if not node.up:
             return
         to = dice.choice([other.name for other in self.nodes if other is not node])
-        request = Refer(to=to, offer=self.offer(node, to), as_=dice.choice(("OP-1", "AS-1", "VO-1")))
+        request = Refer(
+            to=to, offer=self.offer(node, to), as_=dice.choice(("OP-1", "AS-1", "VO-1")), files=self.attached(node, 0.3)
+        )
         self._submit(node, lambda tx: desk.refer(tx, node.ctx, request), "offer")
 
     def offer(self, node: Node, to: str) -> Offer:
@@ -140,6 +154,7 @@ class People:
             to_node=dice.choice(others) if kind == "redirect" else None,
             when=1_800_000_000 if kind in ("appointment", "rescheduled") else None,
             offer=self.offer(node, row.peer) if kind == "amend" and row is not None else None,
+            files=self.attached(node, 0.15),
         )  # fmt: skip
 
     def follow(self, node: Node) -> bool:

@@ -94,13 +94,17 @@ class Mailbox:
             reply(problem)
             return
 
-        for _, receipt in receipts:
-            for ack_ in receipt.acks:
-                self.kept.pop((owner, ack_.mid), None)
+        def release() -> None:
+            for _, receipt in receipts:
+                for ack_ in receipt.acks:
+                    self.kept.pop((owner, ack_.mid), None)
+
+        release()  # the commit may be the last thing this host does
         for pos in ack.seen:
             self._released(owner, pos)
 
         def done(outcome: Outcome[MailboxAckAnswer]) -> None:
+            release()  # a sealing that came again in the same group was kept and deleted in it
             answer = outcome.result()
             reply(answer)
             for index in answer.filed:

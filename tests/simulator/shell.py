@@ -43,6 +43,7 @@ REFRESH_EVERY: Final = HOUR
 TICK_EVERY: Final = HOUR
 COALESCE: Final = 150  # answers that come together wake the courier once
 STUCK_WAKE: Final = 30 * MINUTE  # something is due and has no way to go: look again
+PART_BYTES: Final = 100  # attachments of some hundred bytes travel in up to eight parts
 _KEEP_IN_MAILBOX: Final = frozenset({"unknown-key", "restored", "from-the-future", "busy"})  # as node.courier
 _NEXT_WAKE: Final = (
     "SELECT MIN(at) FROM (SELECT MAX(o.next_at, CASE WHEN o.urgent THEN 0 ELSE COALESCE(p.next_at, 0) END) AS at"
@@ -82,6 +83,7 @@ class Node(Host):
         self.net = net
         self.directory = directory
         self.history = history
+        self.read_files: set[tuple[object, ...]] = set()  # what a check has read and found sound
         self.ctx: Context
         self.exchange: Exchange
         super().__init__(
@@ -101,6 +103,7 @@ class Node(Host):
         self.ctx = Context(
             me=self.name, net=self.net, suite=self.suite, clock=self.clock, dice=self.dice, keystore=self.keystore
         )
+        self.ctx.part_bytes = PART_BYTES
         self.exchange = Exchange(self.ctx)
         held = self.store.read(lambda db: trust.load(db, self.net, self.suite, self.clock.now()))
         assert held is not None and held.membership is not None
@@ -186,10 +189,12 @@ class Node(Host):
     def send(self, parcel: Parcel) -> None:
         """One POST. Nothing is sent that another connection cannot see on the disk."""
         for mid in parcel.mids:
-            row = self.reader.execute("SELECT jti, dest FROM outgoing WHERE mid = ?", (mid,)).fetchone()
+            row = self.reader.execute(
+                "SELECT jti, dest, leg IS NOT NULL FROM outgoing WHERE mid = ?", (mid,)
+            ).fetchone()
             if row is None:
                 raise Violation("I3-sent-before-commit", f"{self.name} {mid}")
-            self.history.sent[mid] = Sent(self.name, row[1], row[0])
+            self.history.sent[mid] = Sent(self.name, row[1], row[0], bool(row[2]))
             self.in_flight[mid] = None
         for number in parcel.receipts:
             self.receipts_in_flight[number] = None
