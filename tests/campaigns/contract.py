@@ -173,6 +173,7 @@ async def registry(stack: AsyncExitStack, path: Path) -> Target:
 
     app._bind = counting  # type: ignore[method-assign]  # the private listener counts nothing by itself
     await app.start()
+    stack.callback(world.dir.cleanup)  # kept until then
     stack.push_async_callback(app.stop)
     raw = await app._command("app-add")(msgspec.json.encode({"id": "campagna", "scopes": list(REGISTRY_SCOPES)}))
     token = json.loads(raw)["value"]["token"]
