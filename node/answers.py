@@ -60,6 +60,7 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
     ref: str | None = None
     when: int | None = None
     to_node: str | None = None
+    status: str | None = None
     overruled: bool = False
 
 
@@ -109,7 +110,8 @@ class SavedFile(Struct, frozen=True):
 class CaseView(Struct, frozen=True, kw_only=True):
     """A case whole, for who may read it: the line, the offer as last amended, the history, what may be done now.
 
-    `offer` None: it was erased. `erasures`: what was asked about erasing it, on either side.
+    `offer` None: it was erased. `erasures`: what was asked about erasing it, on either side. `custodian`: the member
+    that answers for the person now; "" when it is over (protocol.custody).
     """
 
     line: CaseLine
@@ -119,8 +121,84 @@ class CaseView(Struct, frozen=True, kw_only=True):
     pending_amendments: list[int]
     next: str
     frozen: bool
+    custodian: str
     erasures: list[Erasure] = []
     files: list[FileLine] = []
+
+
+class Late(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One referral that waits: `since` it does, `n` of the event that began it (of its writer's log)."""
+
+    leg: str
+    side: str
+    peer: str
+    peer_name: str
+    referral: str
+    urgency: str
+    why: str
+    words: str
+    todo: str
+    since: int
+    command: str = ""
+    phone: str | None = None
+    n: int = 0
+
+
+class Times(Struct, frozen=True, kw_only=True):
+    """One urgency. Seconds; `answer_*` of working time where the urgency counts so, `start_*` by the clock.
+
+    `within`: answered in time. `waiting`: not answered yet, `oldest` since when: said, not left out.
+    """
+
+    urgency: str
+    answered: int
+    answer_median: float | None
+    answer_p90: int | None
+    within: int
+    started: int
+    start_median: float | None
+    start_p90: int | None
+    waiting: int
+    oldest: int | None
+
+
+class ToRoute(Struct, frozen=True, kw_only=True):
+    """One case of the queue; `why`: "new" (accepted, nobody chosen yet) or "again" (the last office gave no outcome).
+
+    `tried`: members it was forwarded to already.
+    """
+
+    leg: str
+    peer: str
+    peer_name: str
+    referral: str
+    urgency: str
+    since: int
+    respond_by: int | None
+    why: str
+    tried: list[str]
+
+
+class Offered(Struct, frozen=True, omit_defaults=True):
+    """What was proposed, as kept: member, service, codes of reasons and warnings."""
+
+    node: str
+    service: str
+    reasons: list[str] = []
+    warnings: list[str] = []
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """A choice as it is read back; `rank` counts from 1 among what was proposed."""
+
+    at: int
+    by: str
+    node: str
+    service: str
+    rank: int
+    child: str | None
+    proposed: list[Offered]
+    why: str | None
 
 
 class AccessLine(Struct, frozen=True):

@@ -31,6 +31,7 @@ from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.mailbox.notices import Notifier
 from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
@@ -171,6 +172,12 @@ class App:
         self._keep("follow", self.follower.run())
         self._keep("publish", self.publisher.run())
         self._keep("backup", backups.run())
+        if self.mailbox is not None and self.config.mail is not None:
+            notifier = Notifier(
+                self.config.mail, relay=self.body.ctx.me, membership=lambda: self.body.ctx.membership,
+                writer=self.writer, readers=self.readers, clock=self.body.clock,
+            )  # fmt: skip
+            self._keep("notices", notifier.run())
         self._start_polls()
         if await self.api.keep_telling():
             self.keep_telling()

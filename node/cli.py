@@ -14,9 +14,11 @@ from node import (
     cli_backup,
     cli_cases,
     cli_catalogue,
+    cli_late,
     cli_map,
     cli_proofs,
     cli_rights,
+    cli_routing,
     cli_setup,
 )
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
@@ -45,6 +47,8 @@ for command in (
     *cli_map.COMMANDS,
     *cli_proofs.COMMANDS,
     *cli_cases.COMMANDS,
+    *cli_routing.COMMANDS,
+    *cli_late.COMMANDS,
     *cli_attachments.COMMANDS,
     *cli_rights.COMMANDS,
 ):

@@ -201,6 +201,7 @@ def _case(view: CaseView) -> str:
         + (" – IN RITARDO" if line.late else ""),
         f"Cosa fare: {view.next}",
         *([f"Rispondere entro: {clock(line.respond_by)}"] if line.respond_by else []),
+        *([f"Se ne occupa adesso: {view.custodian}"] if view.custodian else []),
         *([f"Nasce da: {line.parent or line.linked_from}"] if line.parent or line.linked_from else []),
         *(["Trattamento limitato (GDPR art. 18): si conserva e basta."] if line.limited else []),
         *(erasure_text(asked) for asked in view.erasures),
@@ -273,7 +274,7 @@ def _words(vocabulary: str, code: str) -> str:
 def _step(step: Step) -> str:
     details = (
         step.reason and _reason(step.reason), step.outcome and _words("referral_outcomes", step.outcome), step.ref,
-        step.to_node, clock(step.when), step.text,
+        step.to_node, step.status and _shown(step.status), clock(step.when), step.text,
     )  # fmt: skip
     told = f" ({DELIVERED[step.delivery]})" if step.delivery and step.delivery in DELIVERED else ""
     by = f" ({step.by})" if step.by else ""
@@ -281,6 +282,17 @@ def _step(step: Step) -> str:
     return " · ".join(
         (f"{clock(step.at)} {WRITERS[step.writer]}: {_action(step.ev)}{by}{told}{overruled}", *filter(None, details))
     )
+
+
+def _shown(code: str) -> str:
+    """The state of a referral passed on, by the code its router mirrors."""
+    from protocol.referral_display import ADDED_CODES
+    from schemas.vocabularies import table
+
+    row = table("referral_states").get(code)
+    added = ADDED_CODES.get(code)
+    said = row["label_it"] if row else added[0] if added else ""
+    return f"{said} ({code})" if said else code
 
 
 def _reason(code: str) -> str:
@@ -549,12 +561,49 @@ def follow_redirect(session: Session, /, leg: str, as_: str, to: str | None, **g
 
     Gli allegati non seguono da soli: si allegano di nuovo, con «amend --attach».
     """
+    request = ask.FollowRedirect(leg=leg, as_=as_, to=to, basis=_basis(given))
+    session.show(session.call("follow-redirect", request), Done, done_text)
+
+
+def _basis(given: Mapping[str, Any]) -> Basis | None:
+    """The legal basis of the options, whole or not at all."""
     fields = _given(given, _BASIS)
     if fields and {"law", "purpose", "notice_version", "notice_date"} - fields.keys():
         raise click.UsageError("La base giuridica vuole --law, --purpose, --notice-version e --notice-date.")
-    basis = Basis(**fields) if fields else None
-    request = ask.FollowRedirect(leg=leg, as_=as_, to=to, basis=basis)
-    session.show(session.call("follow-redirect", request), Done, done_text)
+    return Basis(**fields) if fields else None
+
+
+@click.command("forward", cls=ItalianCommand, short_help="Inoltra all'ufficio competente un invio accolto.")
+@click.argument("leg", metavar="INVIO")
+@click.argument("to", metavar="UFFICIO")
+@as_option(required=True)
+@click.option("--referral", help="Tipo di invio (RK-…), se cambia.")
+@click.option("--service", help="Voce della mappa (codice intero).")
+@click.option("--text", help="Descrizione per il nuovo ufficio, se cambia (600 caratteri).")
+@click.option(
+    "--pass-attachment",
+    metavar="NUMERO",
+    multiple=True,
+    type=Whole(),
+    help="Allegato da inoltrare, con il numero di «attachments» (ripetibile). Da solo non parte nessun allegato.",
+)
+@click.option("--law", help="Base giuridica, se quella data non copre il nuovo ufficio.")
+@click.option("--purpose", help="Finalità.")
+@click.option("--notice-version", help="Versione dell'informativa.")
+@click.option("--notice-date", type=Day(), help="Data dell'informativa (20/11/2026).")
+@click.option("--consent-to", help="Ufficio per cui è dato il consenso.")
+@click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato.")
+@pass_session
+def forward(session: Session, /, leg: str, to: str, as_: str, **given: Any) -> None:
+    """Solo per gli enti che smistano, dopo «accept». Chi ha inviato vede a chi e a che punto è; l'esito torna da solo.
+
+    Se l'altro ufficio non accoglie o lascia, decide una persona: inoltrare ad altri, o «release».
+    """
+    request = ask.Forward(
+        leg=leg, to=to, as_=as_, referral=given["referral"], service=given["service"], text=given["text"],
+        basis=_basis(given), attachments=list(given["pass_attachment"]),
+    )  # fmt: skip
+    session.show(session.call("forward", request), Done, done_text)
 
 
 @click.command("take-back", cls=ItalianCommand, short_help="Riprende l'ultimo passaggio, se nessuno l'ha ancora avuto.")
@@ -603,5 +652,5 @@ def _accesses(log: AccessLog) -> str:
 
 COMMANDS: Final = (
     refer, inbox, sent, cases, case, *(_verb(name, verb) for name, verb in VERBS.items()), hand_over, follow_redirect,
-    take_back, assign, access_log,
+    forward, take_back, assign, access_log,
 )  # fmt: skip

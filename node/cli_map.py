@@ -385,7 +385,8 @@ class Advice(Struct):
 
 
 @click.command("route", cls=ItalianCommand, short_help="A chi inviare: proposte con motivi e avvertenze.")
-@click.option("--need", required=True, help="Bisogno (NA-…).")
+@click.argument("leg", metavar="[INVIO]", required=False)
+@click.option("--need", help="Bisogno (NA-…). Necessario senza INVIO, o se la scheda dell'invio non lo dice.")
 @click.option("--target", multiple=True, help="Destinatari (TG-…).")
 @click.option("--age", help="Età, o fascia: 82, 65-80.")
 @click.option("--residence", help="Comune di residenza (nome o codice ISTAT).")
@@ -393,12 +394,34 @@ class Advice(Struct):
 @click.option("--referral", "kind", help="Tipo di invio previsto (RK-…).")
 @click.option("--health", is_flag=True, help="Insieme al bisogno sociale c'è un bisogno sanitario.")
 @click.option("--limit", type=Whole(), default=10, help="Quante proposte (10).")
+@click.option("--as", "as_", metavar="CODICE", help="Con INVIO: codice dell'operatore.")
+@click.option("--choose", type=Whole(), help="Con INVIO: sceglie la proposta con questo numero e inoltra.")
+@click.option("--why", help="Con --choose: perché non la prima proposta (600 caratteri).")
+@click.option("--text", help="Con --choose: descrizione per il nuovo ufficio, se cambia.")
+@click.option(
+    "--pass-attachment",
+    metavar="NUMERO",
+    multiple=True,
+    type=Whole(),
+    help="Con --choose: allegato da inoltrare, con il numero di «attachments» (ripetibile).",
+)
+@click.option("--chosen", is_flag=True, help="Con INVIO: le scelte già fatte, e perché.")
 @pass_session
 def route(
-    session: Session, need: str, target: tuple[str, ...], age: str | None, residence: str | None, urgency: str,
-    kind: str | None, health: bool, limit: int,
+    session: Session, /, leg: str | None, need: str | None, target: tuple[str, ...], age: str | None,
+    residence: str | None, urgency: str, kind: str | None, health: bool, limit: int, **chosen: Any,
 ) -> None:  # fmt: skip
-    """Propone i servizi competenti, i migliori prima. Decide la persona allo sportello, insieme a chi chiede aiuto."""
+    """Propone i servizi competenti, i migliori prima. Decide la persona allo sportello, insieme a chi chiede aiuto.
+
+    Con un INVIO da smistare («to-route») le proposte nascono dalla sua scheda, e --choose inoltra a quella scelta.
+    """
+    if leg is not None:
+        from node.cli_routing import route_case
+
+        route_case(session, leg, need, limit, referral=kind, **chosen)
+        return
+    if need is None:
+        raise click.UsageError("Serve il bisogno: --need NA-…, oppure un INVIO da smistare.")
     request = ask.Route(
         need=need, targets=list(target), age=age, residence=residence, urgency=urgency, kind=kind, health=health,
         limit=limit,

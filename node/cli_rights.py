@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from node import requests as ask
-from node.answers import Done, Erasure
+from node.answers import Choice, Done, Erasure
 from node.cli_cases import case_fields, clock, done_text, erasure_text, short_code
 from node.cli_kit import ItalianCommand, OneOf, OutFile, Session, Whole, as_option, pass_session
 from node.runtime import terminal
@@ -88,6 +88,7 @@ class _Held(Struct):
     openings: list[_Opening]
     limited: bool = False
     erase_after: int | None = None
+    choices: list[Choice] = []
 
 
 class _File(Struct):
@@ -255,6 +256,7 @@ def _file_text(found: _File) -> str:
         for number, offer in enumerate(case.versions, 1):
             lines += [f"  Scheda, versione {number}", *(f"    {text}" for text in case_fields(offer))]
         lines += [f"  {clock(step.at)} {step.text}" for step in case.steps if step.text]
+        lines += [f"  {clock(one.at)} {one.by}: a {one.node}. {one.why or ''}".rstrip() for one in case.choices]
         lines += [f"  {clock(one.at)} {one.operator}: {one.action}" for one in case.openings]
     if found.mentions:
         named = ", ".join(map(short_code, found.mentions))

@@ -134,6 +134,7 @@ def _after_init(data_dir: Path, config: Path) -> str:
 @click.option("--phone", help="Telefono dell'ufficio per le questioni di rete.")
 @click.option("--url", "urls", multiple=True, help="Indirizzo pubblico di questo computer, se ne ha uno.")
 @click.option("--relay", "relays", multiple=True, help="Casella da usare; se manca, quelle dell'invito.")
+@click.option("--notify", help="Indirizzo e-mail da avvisare se qualcosa aspetta; e dopo quante ore: «x@y.it 48».")
 @pass_session
 def join(session: Session, /, invitation: Path, wanted: Path | None, **given: Any) -> None:
     """Manda la richiesta e mostra otto parole da leggere al telefono a chi gestisce la rete.
@@ -148,6 +149,7 @@ def join(session: Session, /, invitation: Path, wanted: Path | None, **given: An
         wanted=_wanted(session, invited, held, given),
         urls=list(given["urls"]),
         relays=list(given["relays"]),
+        notify=given["notify"],
     )
     session.tell(say("Chiedo di entrare nella rete «{name}»…").format(name=invited.name))
     session.show(session.call("join", request), _Joining, _joining)
@@ -295,6 +297,7 @@ class _Alarm(Struct):
     code: str
     node: str | None
     leg: str | None
+    phone: str | None = None
 
 
 class _Status(Struct):
@@ -373,7 +376,9 @@ def _queue(found: _Status) -> list[str]:
 def _alarm(alarm: _Alarm) -> str:
     what = words(alarm.code) or (what_happened(alarm.code) if alarm.code in PROBLEMS else alarm.code)
     about = " ".join(text for text in (alarm.node, short_code(alarm.leg) if alarm.leg else None) if text)
-    return terminal.tone(f"Allarme {alarm.id} ({clock(alarm.at)}): {what} {about}".rstrip(), "warn", sys.stdout)
+    phone = f" (tel. {alarm.phone})" if alarm.phone else ""
+    line = f"Allarme {alarm.id} ({clock(alarm.at)}): {what} {about}".rstrip() + phone
+    return terminal.tone(line, "warn", sys.stdout)
 
 
 @click.command("alarms", cls=ItalianCommand, short_help="Che cosa va guardato da una persona.")

@@ -6,16 +6,19 @@ The shell (node.app) and the simulator drive it alike: `prepare` outside the tra
 
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from node.cases import operators, standing
+from node.cases import late, operators, standing
+from node.cases import tables as case_tables
 from node.context import Context
 from node.exchange import (
     aside,
     blobs,
     delivery,
     erased,
+    forwarding,
     heads,
     inbox,
     letters,
@@ -47,6 +50,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     *erased.MIGRATIONS,
     *standing.MIGRATIONS,
     *blobs.MIGRATIONS,
+    *case_tables.MIGRATIONS,
 )
 STORE_NAME = "raccordo.db"
 
@@ -82,8 +86,10 @@ class Exchange:
             _, checked = self.prepare(items, relayed=relayed)
         received = inbox.receive(tx, self.ctx, checked)
         self.faults.extend(received.faults)
+        # What a forwarded referral demands (PROTOCOL §6).
+        written = forwarding.follow(tx, self.ctx, received.legs, self.faults)
         parts.fill(tx, self.ctx)
-        return received
+        return received._replace(legs=_once(received.legs, written)) if written else received
 
     def due(
         self,
@@ -112,8 +118,9 @@ class Exchange:
         legs, faults = inbox.apply_receipts(tx, self.ctx, receipts)
         self.faults.extend(faults)
         delivery.answered(tx, self.ctx, parcel, answer)
+        written = forwarding.follow(tx, self.ctx, legs, self.faults)
         parts.fill(tx, self.ctx)
-        return legs
+        return _once(legs, written)
 
     def failed(self, tx: sqlite3.Connection, parcel: delivery.Parcel, retry_after: int | None = None) -> None:
         """The route did not answer."""
@@ -125,6 +132,12 @@ class Exchange:
 
     def tick(self, tx: sqlite3.Connection) -> int:
         """Periodic: seals again what expired or whose key is no longer listed; tells people what stands still."""
+        forwarding.follow_all(tx, self.ctx, self.faults)
         telling.tell(tx, self.ctx)
+        late.remind(tx, self.ctx)
         sealed = outbox.reseal_stale(tx, self.ctx)
         return sealed + parts.tick(tx, self.ctx)
+
+
+def _once(*legs: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(chain(*legs)))

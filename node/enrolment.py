@@ -21,6 +21,7 @@ from node.runtime.premises import move_in
 from node.runtime.store import Store
 from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
+from protocol.notify import wish as asked_notice
 from protocol.statements import sign_routes
 from protocol.strict import b64u_encode
 from protocol.suite import Suite
@@ -94,13 +95,14 @@ def _config_text(request: Init) -> str:
     return "\n".join(lines) + "\n"
 
 
-def routes_statement(body: Body, *, n: int, urls: list[str], relays: list[str]) -> str:
-    """Our routes and sealing keys, signed by the current signing key."""
+def routes_statement(body: Body, *, n: int, urls: list[str], relays: list[str], notify: str | None = None) -> str:
+    """Our routes and sealing keys, signed by the current signing key. `notify`: see node.mailbox.notices."""
     now = body.clock.now()
     keys = [SealingKey(x=b64u_encode(key.public), since=now) for key in body.ctx.keys.sealing.values()]
     statement = RoutesStatement(
-        net=body.ctx.net, node=body.ctx.me, n=n, since=now, urls=urls, relays=relays, sealing=keys, iat=now
-    )
+        net=body.ctx.net, node=body.ctx.me, n=n, since=now, urls=urls, relays=relays, sealing=keys, iat=now,
+        notify=notify or UNSET,
+    )  # fmt: skip
     return sign_routes(statement, body.ctx.keys.signing)
 
 
@@ -111,6 +113,7 @@ class JoinWish(Struct, frozen=True, kw_only=True):
     wanted: Wanted
     urls: list[str] = []
     relays: list[str] = []
+    notify: str | None = None
 
 
 class Joining(Struct, frozen=True, kw_only=True):
@@ -129,13 +132,15 @@ def compose(tx: sqlite3.Connection, body: Body, wish: JoinWish) -> JoinRequest:
         raise ProtocolError("bad-shape", field="node", expected=body.ctx.me, got=wish.wanted.node)
     if wish.invitation.exp <= body.clock.now():
         raise ProtocolError("invitation-invalid", field="exp")
+    if wish.notify is not None and asked_notice(wish.notify) is None:
+        raise ProtocolError("bad-shape", field="notify", expected="one address, and hours after it")
     relays = wish.relays or [relay.id for relay in wish.invitation.relays]
     set_setting(tx, _WANTED, msgspec.json.encode(wish.wanted).decode())
     set_setting(tx, _INVITATION, msgspec.json.encode(wish.invitation).decode())
     return JoinRequest(
         wanted=wish.wanted,
         first=b64u_encode(body.ctx.keys.signing.public),
-        routes=routes_statement(body, n=1, urls=wish.urls, relays=relays),
+        routes=routes_statement(body, n=1, urls=wish.urls, relays=relays, notify=wish.notify),
         code=wish.invitation.code or UNSET,
     )
 

@@ -60,6 +60,7 @@ class Alarm(Struct, frozen=True, kw_only=True):
     code: str
     node: str | None
     leg: str | None
+    phone: str | None = None
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
@@ -124,9 +125,19 @@ def _status(db: sqlite3.Connection, body: Body, _: Nothing) -> StatusView:
     )  # fmt: skip
 
 
-def _alarms(db: sqlite3.Connection, _: Body, __: Nothing) -> list[Alarm]:
+def _alarms(db: sqlite3.Connection, body: Body, _: Nothing) -> list[Alarm]:
     rows = db.execute("SELECT id, at, code, node, leg FROM alarm WHERE cleared IS NULL ORDER BY at DESC LIMIT 50")
-    return [Alarm(id=number, at=at, code=code, node=node, leg=leg) for number, at, code, node, leg in rows]
+    return [
+        Alarm(id=number, at=at, code=code, node=node, leg=leg, phone=_phone(body, node))
+        for number, at, code, node, leg in rows
+    ]
+
+
+def _phone(body: Body, node: str | None) -> str | None:
+    """Where to call: every alarm ends with "telefonare"."""
+    member = body.ctx.member(node) if node and body.ctx.joined else None
+    contact = member.admission.contact if member else None
+    return (contact.phone or None) if contact else None
 
 
 class Clear(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from schemas.bodies import Basis, Offer, Person
+from schemas.bodies import Basis, Code, Offer, Person, Text600, Uuid
 from schemas.membership import Invitation, Wanted
 
 Operator = Annotated[str, Meta(min_length=1, max_length=57)]  # a code, or "app/code" (node.cases.operators)
@@ -86,7 +86,23 @@ class HandOver(Request, frozen=True):
     leg: str
     desk_to: Annotated[str, Meta(min_length=1, max_length=200)]
     as_: Operator
-    text: str | None = None
+    text: Text600 | None = None
+
+
+class Forward(Request, frozen=True):
+    """A referral accepted here, to the office that is competent. `basis`: when the one given does not cover it.
+
+    `attachments`: which of its files go along, by their numbers (from 1, as listed); none by itself.
+    """
+
+    leg: str
+    to: str
+    as_: Operator
+    referral: Code | None = None
+    service: Uuid | None = None
+    text: Text600 | None = None
+    basis: Basis | None = None
+    attachments: list[Whole] = []
 
 
 class FollowRedirect(Request, frozen=True):
@@ -154,6 +170,44 @@ class Route(Request, frozen=True):
     health: bool = False
     at: Instant | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 10
+
+
+class StillNeeded(Request, frozen=True):
+    """Asked of who sent a referral that waits: does the person still need it?"""
+
+    leg: str
+    as_: Operator
+
+
+class Needed(Request, frozen=True):
+    """The sender's word on it: yes is an answer, no withdraws the referral."""
+
+    leg: str
+    as_: Operator
+    yes: bool
+
+
+class RouteCase(Request, frozen=True):
+    """Candidates for a case accepted here; `need` when its sheet names none."""
+
+    leg: str
+    as_: Operator
+    need: str | None = None
+
+
+class ChooseRoute(Request, frozen=True):
+    """One of the candidates, by member and service; `why` when it is not the first. The rest as in Forward."""
+
+    leg: str
+    node: str
+    service: Uuid
+    as_: Operator
+    need: str | None = None
+    why: Annotated[str, Meta(max_length=600)] | None = None
+    referral: Code | None = None
+    text: Text600 | None = None
+    basis: Basis | None = None
+    attachments: list[Whole] = []
 
 
 # -- operators
@@ -321,6 +375,7 @@ class Join(Request, frozen=True):
     wanted: Wanted
     urls: list[str] = []
     relays: list[str] = []
+    notify: str | None = None
 
 
 class ConfirmPeer(Request, frozen=True):

@@ -24,6 +24,7 @@ from msgspec import UNSET, Struct, UnsetType
 from protocol import jwe
 from protocol.buckets import pad, unpad
 from protocol.errors import ProtocolError
+from protocol.forwarding import check_path
 from protocol.jws import MSG, Keyring, Unverified, parse_compact, sign_compact, verify_member
 from protocol.limits import (
     BATCH_BYTES,
@@ -39,7 +40,7 @@ from protocol.limits import (
 from protocol.names import Channel, check_event_id, check_hash, check_node_id, parse_channel
 from protocol.strict import ScannedJson, decode, decode_scanned, decode_written, digest, scan
 from protocol.suite import SealingKey, SealingPublic, SigningKey, Suite
-from schemas.bodies import Body
+from schemas.bodies import Body, EventBody
 from schemas.wire import Batch, Envelope, Item, Routing
 
 REJECTABLE: Final = frozenset(
@@ -55,6 +56,8 @@ REJECTABLE: Final = frozenset(
         "unsupported",
         "unknown-leg",
         "not-your-leg",
+        "forward-loop",
+        "forward-hops",
     }
 )
 """The closed list of codes of a signed `rejected` (PROTOCOL §2): true for ever, and found after ct matched."""
@@ -368,7 +371,8 @@ class _Demands(Struct, frozen=True):
 def decode_event_body(body: ScannedJson, *, understood: frozenset[str] = frozenset()) -> Body:
     """The typed body; `understood` are the features of `must` that the caller implements.
 
-    Raises unsupported (an unknown kind, or a feature that has to be understood), else bad-body with the field.
+    Raises unsupported (an unknown kind, or a feature that has to be understood), forward-loop, forward-hops (an offer
+    that went in a circle or too far), else bad-body with the field.
     """
     try:
         decoded = decode_scanned(body, _BODY, code="bad-body")
@@ -377,6 +381,8 @@ def decode_event_body(body: ScannedJson, *, understood: frozenset[str] = frozens
         raise
     if decoded.must is not UNSET:
         _check_must(decoded.must, understood)
+    if isinstance(decoded, EventBody):
+        check_path(decoded)
     return decoded
 
 

@@ -129,3 +129,5 @@ HEAD_SHOWN_EVERY: Final = DAY
 
 # -- referral (§6)
 FORWARD_HOPS: Final = 3
+LONG_WAIT: Final = 90
+"""Days on a waiting list after which the receiver is reminded, where the root says no other number."""

@@ -13,6 +13,7 @@ import msgspec
 
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
+from node.mailbox.notices import Notifier
 from node.runtime import local
 from node.runtime.api import LOOPBACK, Door
 from node.runtime.backup_loop import BackupLoop, Copied
@@ -102,6 +103,7 @@ class App:
         self._listeners: list[Listener] = []
         self._turning: asyncio.Task[None] | None = None
         self._copying: asyncio.Task[None] | None = None
+        self._noticing: asyncio.Task[None] | None = None
         self.backups: BackupLoop | None = None
         self._said: set[tuple[str, str, int]] = set()
 
@@ -140,6 +142,12 @@ class App:
         local.announce(self.data_dir, self._listeners[1].port, token)
         self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
         self._copying = asyncio.create_task(backups.run(), name="backup")
+        if self.config.mail is not None:
+            notifier = Notifier(
+                self.config.mail, relay=self.service.id, membership=lambda: self.service.membership,
+                writer=self.writer, readers=self.readers, clock=self.clock,
+            )  # fmt: skip
+            self._noticing = asyncio.create_task(notifier.run(), name="notices")
 
     @property
     def port(self) -> int:
@@ -159,7 +167,7 @@ class App:
             self.backups.end()
         if self.mailbox is not None:
             self.mailbox.close()
-        for task in (self._turning, self._copying):
+        for task in (self._turning, self._copying, self._noticing):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

@@ -147,6 +147,7 @@ class EventBody(
     ref: Short | UnsetType = UNSET
     to_node: Short | UnsetType = UNSET
     of: Uuid | UnsetType = UNSET
+    status: Code | UnsetType = UNSET
     when: int | UnsetType = UNSET
     void: str | UnsetType = UNSET
     files: Annotated[list[FileRef], Meta(min_length=1, max_length=20)] | UnsetType = UNSET

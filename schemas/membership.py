@@ -43,6 +43,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     sealing_keep_days: Count = 70
     signing_days: Count = 365
     object_days: Count = 90
+    waiting_days: Count | UnsetType = UNSET
 
 
 class Guarantor(Struct, frozen=True):

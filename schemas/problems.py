@@ -145,6 +145,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "retention-duty": Problem(409, "never", "L'ente deve ancora conservarlo: qui è stato preso in carico (GDPR art. 17, par. 3, lett. b).", "a duty to keep it holds", "Rispondere alla persona che il diritto alla cancellazione non si applica ancora, e fino a quando; se i dati sono contestati, usare «limit»."),
     "limited": Problem(409, "never", "Il trattamento è limitato (GDPR art. 18): si conserva e basta.", "processing is limited", "Rivolgersi al responsabile del servizio: la limitazione si toglie con «limit --lift», dopo averlo detto alla persona."),
     "not-asked": Problem(404, "never", "Nessuna richiesta di cancellazione attende una risposta per questo invio.", "no request to erase waits for an answer", "Guardare l'elenco con «erasures»."),
+    "not-a-router": Problem(403, "never", "Questo ente non è abilitato a inoltrare gli invii.", "the body may not forward", "Indicare l'altro ufficio con «redirect»: conferma chi ha inviato."),
+    "forward-not-accepted": Problem(409, "after-fix", "Si inoltra soltanto un invio accolto e non ancora preso in carico.", "the parent is not accepted, or further", "Prima accoglierlo con «accept»."),
+    "forward-open": Problem(409, "after-fix", "L'invio è inoltrato: risponde l'altro ufficio.", "a child of this referral stands in the way", "Attendere che l'altro ufficio finisca, o ritirare l'inoltro; poi inoltrare ad altri o lasciare l'invio."),
+    "forward-loop": Problem(422, "never", "L'invio è già passato da quell'ufficio.", "a member stands twice in the path", "Scegliere un altro ufficio."),
+    "forward-hops": Problem(422, "never", "L'invio è già stato inoltrato tre volte.", "more than three hops", "Lasciare l'invio, con il motivo: chi ha inviato sceglie un'altra strada."),
     # -- this machine
     "disk-full": Problem(507, "later", "Il disco è pieno: nulla è stato salvato.", "no space left, nothing was stored", "Liberare spazio, poi riprovare."),
     "store-busy": Problem(503, "after-fix", "L'archivio è già usato da un altro programma in funzione.", "the store is owned by another process", "Chiudere l'altro programma, oppure lasciarlo in funzione: i comandi lo raggiungono."),

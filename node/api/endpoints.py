@@ -42,6 +42,16 @@ ROWS: Final[tuple[Endpoint, ...]] = (
     _row("POST", "/cases/{leg}/redirects", "follow-redirect", "cases:write", "Segue l'indicazione di un altro ufficio", "Follows a redirection", effect=True),
     _row("POST", "/cases/{leg}/take-back", "take-back", "cases:write", "Ritira l'ultimo passaggio, prima che arrivi", "Takes our newest step back, before it arrives", effect=True, outside=True),
     _row("PUT", "/cases/{leg}/assignments/{code}", "assign", "cases:write", "Assegna un invio a un operatore", "Gives a case to an operator", effect=True),
+    _row("POST", "/cases/{leg}/still-needed", "still-needed", "cases:write", "Chiede se ce n'è ancora bisogno", "Asks whether it is still needed", effect=True),
+    _row("POST", "/cases/{leg}/needed", "needed", "cases:write", "Risponde se ce n'è ancora bisogno", "Says whether it is still needed", effect=True),
+    _row("GET", "/late", "late", "cases:read", "Che cosa è in ritardo, da noi e dagli altri", "What is late, here and elsewhere"),
+    _row("GET", "/times", "times", "cases:read", "I tempi di risposta, per ente", "The times of answers, by member"),
+    # -- routing
+    _row("GET", "/to-route", "to-route", "cases:read", "Gli invii da smistare", "The cases to route"),
+    _row("GET", "/cases/{leg}/candidates", "route-case", "cases:read", "A chi si può passare un invio, con motivi e avvertenze", "Where a case may go, with reasons and warnings"),
+    _row("GET", "/cases/{leg}/routings", "chosen", "cases:read", "Che cosa si è scelto per un invio, e perché", "What was chosen for a case, and why"),
+    _row("POST", "/cases/{leg}/routings", "choose-route", "cases:write", "Sceglie uno dei candidati e gli passa l'invio", "Chooses a candidate and forwards the case", effect=True),
+    _row("POST", "/cases/{leg}/forwards", "forward", "cases:write", "Passa un invio accolto all'ufficio competente", "Forwards an accepted case to the competent office", effect=True),
     # -- the rights of the person
     _row("POST", "/cases/{leg}/erasure", "erase", "rights:write", "Cancella un invio e lo chiede all'altro ufficio", "Erases a case and asks the other office", effect=True, outside=True),
     _row("POST", "/cases/{leg}/erasure-answers", "answer-erase", "rights:write", "Risponde a una richiesta di cancellazione", "Answers a request to erase", effect=True),

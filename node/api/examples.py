@@ -47,6 +47,14 @@ ASKED: Final[Mapping[str, Said]] = {
         {"desk_to": "Sportello sociale", "text": "Vive da sola"}, {"desk_to": "Social desk", "text": "Lives alone"}
     ),
     "post-cases-leg-redirects": Said({"to": "comune-pesaro"}),
+    "post-cases-leg-needed": Said({"yes": True}),
+    "post-cases-leg-routings": Said(
+        {"node": "distretto", "service": ENTRY, "why": "È il più vicino"},
+        {"node": "distretto", "service": ENTRY, "why": "It is the nearest"},
+    ),
+    "post-cases-leg-forwards": Said(
+        {"to": "distretto", "text": "Serve una valutazione"}, {"to": "distretto", "text": "An assessment is needed"}
+    ),
     "post-cases-leg-erasure": Said(
         {"reason": "request", "basis": "Richiesta della persona del 3/11"},
         {"reason": "request", "basis": "The person's request of 3 November"},

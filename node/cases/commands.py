@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from node import requests as ask
-from node.answers import AccessLine, AccessLog, CaseLine, CaseView, Done, FileLine, SavedFile
-from node.cases import desk, files, operators, views
+from node.answers import (
+    AccessLine,
+    AccessLog,
+    CaseLine,
+    CaseView,
+    Choice,
+    Done,
+    FileLine,
+    Late,
+    SavedFile,
+    Times,
+    ToRoute,
+)
+from node.cases import choices, desk, files, forwarding, late, operators, times, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -75,6 +87,10 @@ def _follow_redirect(tx: sqlite3.Connection, body: "Body", request: ask.FollowRe
     return desk.follow_redirect(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
+def _forward(tx: sqlite3.Connection, body: "Body", request: ask.Forward) -> Done:
+    return forwarding.forward(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
 def _assign(tx: sqlite3.Connection, body: "Body", request: ask.Assign) -> ask.Nothing:
     operators.require(tx, request.as_, "assign")
     if request.code not in {operator.code for operator in operators.everybody(tx)}:
@@ -102,6 +118,41 @@ def _save_attachment(tx: sqlite3.Connection, body: "Body", request: ask.SaveAtta
 
 def _route(db: sqlite3.Connection, body: "Body", request: ask.Route) -> Advice:
     return advise(db, body.ctx, request)
+
+
+def _late(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Late]:
+    return late.late(db, body.ctx)
+
+
+def _times(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Times]:
+    return times.times(db, body.ctx)
+
+
+def _still_needed(tx: sqlite3.Connection, body: "Body", request: ask.StillNeeded) -> Done:
+    act = ask.Act(leg=request.leg, ev="ask", as_=request.as_, reason=late.STILL_NEEDED, text=late.QUESTION)
+    return _act(tx, body, act)
+
+
+def _needed(tx: sqlite3.Connection, body: "Body", request: ask.Needed) -> Done:
+    if request.yes:
+        return _act(tx, body, ask.Act(leg=request.leg, ev="answer", as_=request.as_, text=late.YES))
+    return _act(tx, body, ask.Act(leg=request.leg, ev="cancel", as_=request.as_, reason="no-longer-needed"))
+
+
+def _to_route(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[ToRoute]:
+    return choices.to_route(db, body.ctx)
+
+
+def _route_case(tx: sqlite3.Connection, body: "Body", request: ask.RouteCase) -> Advice:
+    return choices.proposals(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
+def _choose_route(tx: sqlite3.Connection, body: "Body", request: ask.ChooseRoute) -> Done:
+    return choices.choose(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
+
+
+def _chosen(tx: sqlite3.Connection, body: "Body", request: ask.Case) -> list[Choice]:
+    return choices.chosen(tx, body.ctx, replace(request, leg=find_leg(tx, request.leg)))
 
 
 def _access_log(db: sqlite3.Connection, body: "Body", request: ask.AccessLog) -> AccessLog:
@@ -138,12 +189,21 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "act": Command(ask.Act, _act, writes=True, sends=True),
     "hand-over": Command(ask.HandOver, _hand_over, writes=True, sends=True),
     "follow-redirect": Command(ask.FollowRedirect, _follow_redirect, writes=True, sends=True),
+    "forward": Command(ask.Forward, _forward, writes=True, sends=True),
     "assign": Command(ask.Assign, _assign, writes=True),
     "cases": Command(ask.Cases, _cases, writes=False),
     "case": Command(ask.Case, _case, writes=True),  # its opening is written to the access log
     "attachments": Command(ask.Attachments, _attachments, writes=True),  # both are written to the access log
     "attachment-save": Command(ask.SaveAttachment, _save_attachment, writes=True),
     "route": Command(ask.Route, _route, writes=False),
+    "times": Command(ask.Nothing, _times, writes=False),
+    "late": Command(ask.Nothing, _late, writes=False),
+    "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),
+    "needed": Command(ask.Needed, _needed, writes=True, sends=True),
+    "to-route": Command(ask.Nothing, _to_route, writes=False),
+    "route-case": Command(ask.RouteCase, _route_case, writes=True),  # reading the sheet is logged
+    "choose-route": Command(ask.ChooseRoute, _choose_route, writes=True, sends=True),
+    "chosen": Command(ask.Case, _chosen, writes=True),
     "access-log": Command(ask.AccessLog, _access_log, writes=False),
     "operators": Command(ask.Nothing, _operators, writes=False),
     "operator-add": Command(ask.OperatorAdd, _operator_add, writes=True),

@@ -14,13 +14,15 @@ from msgspec import UNSET, UnsetType
 from node.answers import Done
 from node.cases import operators, standing
 from node.cases.files import attach, files_of
-from node.context import Context, setting
+from node.context import Context
+from node.exchange import forwarding
 from node.exchange.erased import settle_changed, tombstone
-from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, refold
-from node.exchange.outbox import CLOCK_TOLERANCE, deadlines, write_event
+from node.exchange.log import OFFERED, LegRow, insert_leg, leg_row, logs, next_n, refold
+from node.exchange.outbox import clock_is_wrong, deadlines, write_event, write_or_wait
 from node.requests import Act, FollowRedirect, HandOver, NewFile, Refer
 from node.vault import access
 from protocol.errors import ProtocolError
+from protocol.forwarding import check_write as check_forwarded
 from protocol.offers import check_codes, check_offer
 from protocol.referral import Kind, Leg, Writer, check_write, fold
 from schemas.bodies import Basis, EventBody, Offer
@@ -42,14 +44,16 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     if member is None or member.status == "ended":
         raise ProtocolError("unknown-recipient", field="to", got=request.to)
     check_offer(request.offer, member.caps)
+    if request.offer.path is not UNSET:  # where it came from is written by `forward` alone
+        raise ProtocolError("bad-shape", field="path")
     leg = ctx.dice.uuid7(ctx.clock.now())
-    return _open_leg(
+    return open_leg(
         tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from,
         files=request.files,
     )  # fmt: skip
 
 
-def _open_leg(
+def open_leg(
     tx: sqlite3.Connection,
     ctx: Context,
     leg: str,
@@ -107,31 +111,31 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
     check_write(held, writer, cast(Kind, request.ev))
+    known = forwarding.family(tx, ctx, leg.leg) if forwarding.is_forwarded(tx, leg.leg) else None
+    if known is not None:
+        check_forwarded(held, known.children, cast(Kind, request.ev))
     if request.ev == "amend" and request.offer is None and request.files:  # only papers are added
         request = msgspec.structs.replace(request, offer=latest_offer(tx, ctx, leg))
     _check_request(tx, ctx, leg, request, writer)
+    offer = _amended(tx, ctx, leg, request)
     own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
     body = EventBody(
-        net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=_next_n(tx, leg.leg, writer, own),
-        seen=theirs, ev=request.ev, by=operator.code, offer=_or_unset(request.offer), reason=_or_unset(request.reason),
+        net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=next_n(tx, leg.leg, writer, own),
+        seen=theirs, ev=request.ev, by=operator.code, offer=offer, reason=_or_unset(request.reason),
         outcome=_or_unset(request.outcome), text=_or_unset(request.text), ref=_or_unset(request.ref),
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
         files=files_of(request.files),
     )  # fmt: skip
-    write_event(tx, ctx, leg, writer, body)
+    # Against a member that left there is no key to seal to, and no need to wait for one.
+    (write_or_wait if request.ev == "lapse" else write_event)(tx, ctx, leg, writer, body)
     settle_changed(tx, ctx, [leg.leg])
     attach(tx, ctx, leg, body, request.files)
     now = ctx.clock.now()
     after = refold(tx, leg.leg, now)
     if request.ev == "open":
         access.record(tx, access.Access(now, request.as_, "open", leg.case_id, leg.leg))
+    forwarding.follow(tx, ctx, [leg.leg])
     return Done(leg.leg, body.n, after.state, leg.case_id)
-
-
-def _next_n(tx: sqlite3.Connection, leg: str, writer: str, applied: int) -> int:
-    """Our own log has no gaps, so the next number follows the last one applied."""
-    top = tx.execute("SELECT MAX(n) FROM event WHERE leg = ? AND writer = ?", (leg, writer)).fetchone()[0] or 0
-    return max(int(top), applied) + 1
 
 
 def _or_unset(value: T | None) -> T | UnsetType:
@@ -181,6 +185,16 @@ def _check_amend(ctx: Context, leg: LegRow, request: Act) -> None:
     check_offer(request.offer, member.caps if member else ())
 
 
+def _amended(tx: sqlite3.Connection, ctx: Context, leg: LegRow, request: Act) -> Offer | UnsetType:
+    """An amendment replaces the whole sheet, but never the way the referral has come."""
+    if request.offer is None:
+        return UNSET
+    if leg.parent is None or leg.side != "S":
+        return request.offer
+    first = latest_offer(tx, ctx, leg)
+    return msgspec.structs.replace(request.offer, parent=first.parent, path=first.path)
+
+
 def _lapse_offered(tx: sqlite3.Connection, ctx: Context, leg: LegRow, reason: str | None) -> bool:
     """Only when the receiver left the network, or was silent past the policy number (PROTOCOL §6)."""
     member = ctx.member(leg.peer)
@@ -201,7 +215,7 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
         raise ProtocolError("illegal-event", field="leg", expected="a case received or sent")
     offer = latest_offer(tx, ctx, parent)
     changed = msgspec.structs.replace(offer, parent=parent.leg, description=request.text or offer.description)
-    return _open_leg(
+    return open_leg(
         tx, ctx, ctx.dice.uuid7(ctx.clock.now()), "L", ctx.me, changed, operator,
         case_id=parent.case_id, parent=parent.leg, linked=None, desk_to=request.desk_to,
     )  # fmt: skip
@@ -235,7 +249,7 @@ def _leg(db: sqlite3.Connection, leg: str) -> LegRow:
 
 def may_write(db: sqlite3.Connection, ctx: Context) -> None:
     """Raises clock-wrong: with a clock off by more than this no event is written."""
-    if abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE:
+    if clock_is_wrong(db):
         raise ProtocolError("clock-wrong")
 
 

@@ -4,7 +4,7 @@ GDPR 16, 17, 18, 33. Commands; what they do to a leg is node.exchange.erasing. E
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -104,7 +104,7 @@ class Limited(Struct, frozen=True):
 
 
 def erase(tx: sqlite3.Connection, ctx: Context, request: Erase, keep: RetentionConfig) -> Erased:
-    """Raises unknown-code, retention-duty, limited, illegal-event (ours in charge: close it first)."""
+    """Raises unknown-code, retention-duty, limited, illegal-event (ours in charge: close it first), forward-open."""
     leg = _leg(tx, request.leg)
     operators.require(tx, request.as_, "erase", leg.leg)
     if request.reason not in ERASE_REASONS:
@@ -112,7 +112,7 @@ def erase(tx: sqlite3.Connection, ctx: Context, request: Erase, keep: RetentionC
     _plain_basis(request.basis)
     may_write(tx, ctx)
     if request.reason not in BEFORE_THE_DUTY:
-        _no_duty(tx, ctx, leg, keep)
+        _no_duty(tx, ctx, leg, erasing.case_of(tx, leg), keep)
     _log(tx, ctx, leg, request.as_, "erase")
     asked = erasing.erase_case(
         tx, ctx, leg, reason=request.reason, by=request.as_, basis=request.basis, ask=not request.here_only
@@ -120,12 +120,12 @@ def erase(tx: sqlite3.Connection, ctx: Context, request: Erase, keep: RetentionC
     return Erased(legs_of_case(tx, leg.case_id), asked)
 
 
-def _no_duty(db: sqlite3.Connection, ctx: Context, leg: LegRow, keep: RetentionConfig) -> None:
+def _no_duty(db: sqlite3.Connection, ctx: Context, leg: LegRow, rows: Sequence[LegRow], keep: RetentionConfig) -> None:
     """A limited case is kept because somebody wants it kept; one taken in charge here is the body's own papers."""
     if standing.limitation(db, leg.case_id) is not None:
         raise ProtocolError("limited")
     now = ctx.clock.now()
-    for row in erasing.case_of(db, leg):
+    for row in rows:
         if tombstone(db, row.leg) is None and erasing.taken_in_charge(db, row):
             until = months_after(row.changed if row.state in TERMINALS else now, keep.keep)
             if now < until:
@@ -139,7 +139,7 @@ def _plain_basis(text: str) -> None:
 
 
 def answer(tx: sqlite3.Connection, ctx: Context, request: AnswerErase, keep: RetentionConfig) -> Answered:
-    """Answers a peer's request. Raises not-asked, unknown-code, retention-duty, illegal-event."""
+    """Answers a peer's request. Raises not-asked, unknown-code, retention-duty, illegal-event, forward-open."""
     leg = _leg(tx, request.leg)
     operators.require(tx, request.as_, "erase-answer", leg.leg)
     may_write(tx, ctx)
@@ -155,7 +155,7 @@ def answer(tx: sqlite3.Connection, ctx: Context, request: AnswerErase, keep: Ret
         erasing.refuse(tx, ctx, leg, request.reason)
         return Answered(leg.leg, False)
     if {held.reason for held in waiting} - BEFORE_THE_DUTY - {erasing.WRONG_RECIPIENT}:
-        _no_duty(tx, ctx, leg, keep)
+        _no_duty(tx, ctx, leg, erasing.came_of(tx, leg), keep)
     _log(tx, ctx, leg, request.as_, "erase")
     erasing.accept(tx, ctx, leg, by=request.as_, basis=request.basis)
     return Answered(leg.leg, True)

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from node.answers import FileLine, SavedFile
-from node.cases import operators
+from node.cases import operators, standing
 from node.context import Context
 from node.exchange import blobs, parts
 from node.exchange.blobs import Blob
@@ -87,14 +87,23 @@ def _line(db: sqlite3.Connection, number: int, one: blobs.Named, blob: Blob) -> 
 
 def save(tx: sqlite3.Connection, ctx: Context, leg_id: str, number: int, as_: str) -> SavedFile:
     """A whole file, checked once more. Raises attachment-unknown, -arriving, -type, store-damaged."""
-    leg = _opened(tx, ctx, leg_id, as_, "save")
-    held = _held(tx, ctx, leg)
+    return _whole(tx, ctx, _opened(tx, ctx, leg_id, as_, "save"), number)
+
+
+def passed_on(db: sqlite3.Connection, ctx: Context, leg: LegRow, numbers: Sequence[int]) -> list[NewFile]:
+    """The files of a leg a person chose for the next office, as if attached anew. Raises as `save`."""
+    chosen = [_whole(db, ctx, leg, number) for number in dict.fromkeys(numbers)]
+    return [NewFile(name=file.name, content=file.content) for file in chosen]
+
+
+def _whole(db: sqlite3.Connection, ctx: Context, leg: LegRow, number: int) -> SavedFile:
+    held = _held(db, ctx, leg)
     if not 1 <= number <= len(held):
         raise ProtocolError("attachment-unknown", expected=f"1 to {len(held)}", got=str(number))
     one, blob = held[number - 1]
     if not blob.own and blob.state != "complete":
         raise ProtocolError("attachment-arriving", got=STATES.get(blob.state))
-    content = b"".join(blobs.parts(tx, ctx, blob))
+    content = b"".join(blobs.parts(db, ctx, blob))
     if digest(content) != one.file.sha256:
         raise ProtocolError("store-damaged", field="sealed")
     if one.file.type not in SUFFIXES or type_of(content[:16]) != one.file.type:
@@ -107,5 +116,6 @@ def _opened(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str, action:
     if leg is None:
         raise ProtocolError("unknown-case", got=leg_id)
     operators.require(tx, as_, "read", leg_id)
+    standing.may_read(tx, leg, as_)
     access.record(tx, access.Access(ctx.clock.now(), as_, action, leg.case_id, leg_id))
     return leg

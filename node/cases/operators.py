@@ -26,20 +26,19 @@ CREATE TABLE assignment (leg TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT N
     ),
 )
 
-_DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start"}
+_DESK: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"start", "forwarded"}
+_CASE: Final = frozenset({"hand-over", "forward", "recall", "rectify"})
 _MANAGE: Final = frozenset({"operators", "assign", "publish", "import", "confirm-peer"})
 _ERASE: Final = frozenset({"erase", "erase-answer", "limit", "person"})
-# What a role may do at its own body: event kinds, and read (open a person's sheet), assign, operators, import, publish,
-# access-log, and for the rights of the person erase, erase-answer, recall, rectify, limit, read-limited, person,
-# retention. roles.csv says who may see person data; taking in charge is for social workers (F000-17, F004-07).
+# What a role may do at its own body: event kinds, and read (open a person's sheet), hand-over, forward, assign,
+# operators, import, publish, access-log, and for the rights of the person erase, erase-answer, recall, rectify, limit,
+# read-limited, person, retention. roles.csv says who may see person data; taking in charge is for social workers
+# (F000-17, F004-07).
 RIGHTS: Final[Mapping[str, frozenset[str]]] = {
-    "RL-OPSPORT": _DESK | {"read", "hand-over", "import", "recall", "rectify"},
-    "RL-COORDSPORT": _DESK | {"read", "hand-over", "recall", "rectify"} | _MANAGE | _ERASE,
-    "RL-ASSOC": _DESK | {"start", "read", "hand-over", "recall", "rectify"},
-    "RL-RESP": _DESK
-    | {"start", "read", "hand-over", "access-log", "recall", "rectify", "read-limited", "retention"}
-    | _MANAGE
-    | _ERASE,
+    "RL-OPSPORT": _DESK | _CASE | {"read", "import"},
+    "RL-COORDSPORT": _DESK | _CASE | {"read"} | _MANAGE | _ERASE,
+    "RL-ASSOC": _DESK | _CASE | {"start", "read"},
+    "RL-RESP": _DESK | _CASE | {"start", "read", "access-log", "read-limited", "retention"} | _MANAGE | _ERASE,
     "RL-VOLONT": _DESK | {"read", "recall"},
     "RL-REFNODO": frozenset({"publish", "import"}),
     "RL-TECNICO": frozenset({"operators"}),

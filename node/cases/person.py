@@ -11,7 +11,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from node.answers import Choice
 from node.cases import operators, standing
+from node.cases.choices import choices_of
 from node.cases.desk import bodies
 from node.cases.erasure import months_after
 from node.context import Context
@@ -53,6 +55,7 @@ class HeldCase(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One case about the person: with whom it is shared, on which basis, what it says, who opened it, until when.
 
     `side`: R received from `peer`, S sent to it, L between two desks here. `versions`: the sheet and its amendments.
+    `choices`: to whom it was passed on, of whom, and why.
     """
 
     leg: str
@@ -67,6 +70,7 @@ class HeldCase(Struct, frozen=True, omit_defaults=True, kw_only=True):
     limited: bool = False
     erase_after: int | None = None
     erasure_asked: list[int] = []
+    choices: list[Choice] = []
 
 
 class PersonFile(Struct, frozen=True, kw_only=True):
@@ -90,7 +94,7 @@ def find(db: sqlite3.Connection, ctx: Context, request: FindPerson, keep: Retent
         offers = [body.offer for _, body in content if isinstance(body.offer, Offer)]
         if any(isinstance(offer.person, Person) and _is_she(offer.person, request) for offer in offers):
             cases.append(_held(db, ctx, leg, content, offers, keep))
-        elif any(_named(text, request) for text in _words(content, offers)):
+        elif any(_named(text, request) for text in (*_words(content, offers), *_reasons(db, ctx, leg))):
             mentions.append(leg.leg)
     me = ctx.member(ctx.me) if ctx.joined else None
     return PersonFile(at=ctx.clock.now(), holder=me.name if me else ctx.me, cases=cases, mentions=mentions)
@@ -136,6 +140,7 @@ def _held(
         limited=standing.limitation(db, leg.case_id) is not None,
         erase_after=months_after(leg.changed, keep.erase_after or 0) if ends else None,
         erasure_asked=[asked.at for asked in requests(db, leg.leg)],
+        choices=choices_of(db, ctx, leg),
     )  # fmt: skip
 
 
@@ -163,6 +168,10 @@ def _words(content: list[tuple[str, EventBody]], offers: list[Offer]) -> Iterato
         if offer.reporter and isinstance(offer.reporter.name, str):
             yield offer.reporter.name
     yield from (body.text for _, body in content if isinstance(body.text, str))
+
+
+def _reasons(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> Iterator[str]:
+    yield from (choice.why for choice in choices_of(db, ctx, leg) if choice.why)
 
 
 def _named(text: str, request: FindPerson) -> bool:

@@ -44,6 +44,11 @@ def may_act(db: sqlite3.Connection, leg: LegRow, ev: str | None, *, words: bool 
         raise ProtocolError("erased")
 
 
+def is_free(db: sqlite3.Connection, leg: LegRow) -> bool:
+    """Neither limited nor erased: a list of what is to be done may name it."""
+    return limitation(db, leg.case_id) is None and tombstone(db, leg.leg) is None
+
+
 def may_read(db: sqlite3.Connection, leg: LegRow, as_: str) -> None:
     """Raises limited unless the operator has the right that is left: to keep, to defend a claim (GDPR 18.2)."""
     if limitation(db, leg.case_id) is None:

@@ -3,7 +3,6 @@
 import sqlite3
 from collections import Counter
 from datetime import datetime
-from typing import cast
 
 import msgspec
 
@@ -12,16 +11,19 @@ from node.cases import operators, standing
 from node.cases.desk import bodies, folded
 from node.cases.files import lines_of
 from node.context import Context
+from node.exchange import forwarding
+from node.exchange.ends import delivery, final, screen_of
 from node.exchange.erased import tombstone
 from node.exchange.erasing import TRAVELS, Request, requests
 from node.exchange.letters import fate
-from node.exchange.log import LegRow, leg_row, listed, logs
+from node.exchange.log import LegRow, leg_row, listed
 from node.vault import access
 from protocol.calendar_it import ROME
+from protocol.custody import custodian, told_custodian
 from protocol.errors import ProtocolError
-from protocol.finality import is_final
-from protocol.referral import TERMINALS, Kind, Leg, Writer, allowed, has_gap
-from protocol.referral_display import PROVISIONAL, Delivery, display, next_step
+from protocol.forwarding import permitted
+from protocol.referral import TERMINALS, Kind, Leg, Writer, allowed
+from protocol.referral_display import display, next_step
 from schemas.bodies import EventBody, Offer
 
 
@@ -33,33 +35,10 @@ def listing(
     return [line for line in lines if line.late or not late]
 
 
-def _delivery(db: sqlite3.Connection, leg: LegRow) -> Delivery:
-    if leg.side != "S":
-        return "processed"
-    row = db.execute(
-        "SELECT k FROM event WHERE leg = ? AND writer = 'S' AND n = 1 ORDER BY rowid LIMIT 1", (leg.leg,)
-    ).fetchone()
-    return cast(Delivery, row[0]) if row and row[0] else "queued"
-
-
-def final(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> bool:
-    """Whether the terminal state shown can still change (PROTOCOL §6, Finality)."""
-    if leg.side != "S" or not held.is_terminal:
-        return held.is_terminal
-    acks = dict(
-        db.execute(
-            "SELECT n, h FROM event WHERE leg = ? AND writer = 'S' AND k = 'processed' AND h IS NOT NULL", (leg.leg,)
-        )
-    )
-    member = ctx.member(leg.peer)
-    ended = member is None or member.status == "ended"
-    return is_final(held, "S", acks=acks, gap=has_gap(logs(db, leg.leg)[1]), peer_ended=ended)
-
-
 def _line(db: sqlite3.Connection, ctx: Context, leg: LegRow) -> CaseLine:
     held = folded(db, leg.leg)
     is_settled = final(db, ctx, leg, held)
-    screen = display(held.state, _delivery(db, leg), final=is_settled or held.state not in PROVISIONAL)
+    screen = screen_of(db, leg, held, settled=is_settled)
     now = ctx.clock.now()
     member = ctx.member(leg.peer)
     stone = tombstone(db, leg.leg)
@@ -97,16 +76,17 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
     held = folded(tx, leg_id)
     line = _line(tx, ctx, leg)
     content = bodies(tx, ctx, leg)
-    screen = display(held.state, _delivery(tx, leg), final=line.final)
+    screen = display(held.state, delivery(tx, leg), final=line.final)
     side: Writer = "S" if leg.side == "S" else "R"
     return CaseView(
         line=line,
         offer=next((body.offer for _, body in reversed(content) if isinstance(body.offer, Offer)), None),
         steps=_steps(tx, leg_id, content, held),
-        allowed=sorted(_may(line, allowed(held, side))),
-        pending_amendments=list(held.pending),
+        allowed=sorted(_may(line, _allowed(tx, ctx, leg, held, side))),
+        pending_amendments=sorted({*held.pending, *_not_sent_on(tx, leg)}),
         next=next_step(screen, side),
         frozen=bool(held.frozen),
+        custodian=_custodian(tx, ctx, leg, held),
         erasures=[_erasure(tx, ctx, asked) for asked in requests(tx, leg_id)],
         files=lines_of(tx, ctx, leg),
     )
@@ -115,6 +95,26 @@ def case(tx: sqlite3.Connection, ctx: Context, leg_id: str, as_: str) -> CaseVie
 def _may(line: CaseLine, kinds: frozenset[Kind]) -> frozenset[Kind]:
     """What `standing.may_act` leaves of it."""
     return frozenset() if line.limited else kinds & TRAVELS if line.erased else kinds
+
+
+def _allowed(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg, side: Writer) -> frozenset[Kind]:
+    known = forwarding.family(db, ctx, leg.leg)
+    return permitted(held, known.children) if known else allowed(held, side)
+
+
+def _not_sent_on(db: sqlite3.Connection, leg: LegRow) -> list[int]:
+    """What a fact written by the program has noted, and nobody here has looked at."""
+    return forwarding.not_sent_on(db, leg.leg) if leg.side == "R" and leg.state not in TERMINALS else []
+
+
+def _custodian(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg) -> str:
+    """From both logs where we have passed it on; from what the receiver mirrored where we sent it."""
+    if leg.side == "R":
+        return custodian(forwarding.passed(db, ctx, leg))
+    if leg.side == "L":
+        return ctx.me
+    told = [(str(fact.to_node), str(fact.status)) for fact in forwarding.facts(db, ctx, leg)]
+    return told_custodian(ctx.me, leg.peer, held, told)
 
 
 def erasures(db: sqlite3.Connection, ctx: Context) -> list[Erasure]:
@@ -144,7 +144,8 @@ def _steps(db: sqlite3.Connection, leg: str, content: list[tuple[str, EventBody]
         "SELECT writer, n, jti, kind, seen, reason, outcome, at, k FROM event WHERE leg = ? ORDER BY rowid", (leg,)
     ):
         body = readable.get((writer, jti))
-        text = {name: getattr(body, name) for name in ("by", "text", "ref", "when", "to_node")} if body else {}
+        names = ("by", "text", "ref", "when", "to_node", "status")
+        text = {name: getattr(body, name) for name in names} if body else {}
         present = {name: value for name, value in text.items() if value is not msgspec.UNSET}
         steps.append(
             Step(

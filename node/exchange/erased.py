@@ -97,6 +97,7 @@ def settle(tx: sqlite3.Connection, ctx: Context, leg: str) -> None:
             (leg,),
         ).rowcount
         gone += blobs.forget(tx, leg)
+        gone += tx.execute("DELETE FROM routing_choice WHERE leg = ?", (leg,)).rowcount
         gone += tx.execute("DELETE FROM aside WHERE jti IN (SELECT jti FROM event WHERE leg = ?)", (leg,)).rowcount
         _forget_key(tx, ctx, leg)
     if gone:
@@ -113,7 +114,7 @@ def settle_changed(tx: sqlite3.Connection, ctx: Context, legs: list[str]) -> Non
 
 
 def legs_of_case(db: sqlite3.Connection, case_id: str) -> list[str]:
-    """Every leg under one case key: the one received or sent, and the hand-overs of it."""
+    """Every leg under one case key: the one received or sent, its hand-overs, the referrals it was forwarded as."""
     rows = db.execute(
         "SELECT leg FROM leg WHERE leg = ?1 AND case_id = ?1 UNION SELECT leg FROM leg WHERE case_id = ?1"
         " AND case_id != leg",

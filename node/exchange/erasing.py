@@ -11,16 +11,16 @@ travels on, and its body goes with its signed end.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from node.context import Context
-from node.exchange import blobs
+from node.exchange import blobs, forwarding
 from node.exchange.erased import Tombstone, legs_of_case, mark, settle, tombstone
-from node.exchange.log import LegRow, leg_row, logs, refold
+from node.exchange.log import LegRow, leg_row, logs, next_n, refold
 from node.exchange.outbox import post, raise_alarm, write_or_wait, write_void
 from protocol.errors import ProtocolError
 from protocol.finality import may_take_back
@@ -66,6 +66,14 @@ def case_of(db: sqlite3.Connection, leg: LegRow) -> list[LegRow]:
     return [row for each in legs_of_case(db, leg.case_id) if (row := leg_row(db, each)) is not None]
 
 
+def came_of(db: sqlite3.Connection, leg: LegRow) -> list[LegRow]:
+    """A leg and what came of it here: its hand-overs, the referrals it was forwarded as, theirs in turn."""
+    found, rest = [leg], [row for row in case_of(db, leg) if row.leg != leg.leg]
+    for known in found:
+        found += [row for row in rest if row.parent == known.leg]
+    return found
+
+
 def sealings(db: sqlite3.Connection, legs: Iterable[str]) -> dict[str, set[str]]:
     """The sealings of these legs that may lie in mailboxes, by recipient; what an erasure leaves over travels on."""
     found: dict[str, set[str]] = {}
@@ -81,9 +89,27 @@ def sealings(db: sqlite3.Connection, legs: Iterable[str]) -> dict[str, set[str]]
 def erase_case(
     tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, reason: str, by: str | None, basis: str | None, ask: bool
 ) -> list[str]:
-    """Erases every leg of a case; returns those whose other side was asked. Raises illegal-event: ours in charge."""
+    """Erases every leg of a case; returns those whose other side was asked.
+
+    Raises illegal-event: ours in charge; forward-open: passed on, and in the hands of who accepted it there.
+    """
+    return _erase(tx, ctx, case_of(tx, leg), reason=reason, by=by, basis=basis, ask=ask)
+
+
+def _erase(
+    tx: sqlite3.Connection,
+    ctx: Context,
+    rows: Sequence[LegRow],
+    *,
+    reason: str,
+    by: str | None,
+    basis: str | None,
+    ask: bool,
+) -> list[str]:
+    for row in rows:
+        _check_nobody_has_it(tx, ctx, row)
     told = []
-    for row in case_of(tx, leg):
+    for row in rows:
         if tombstone(tx, row.leg) is None:
             end(tx, ctx, row, reason=reason, by=by)
             _erase_leg(tx, ctx, row, reason=reason, by=by, basis=basis)
@@ -91,6 +117,13 @@ def erase_case(
             request(tx, ctx, row, reason=reason, by=by)
             told.append(row.leg)
     return told
+
+
+def _check_nobody_has_it(db: sqlite3.Connection, ctx: Context, parent: LegRow) -> None:
+    """A referral passed on and accepted there ends there first, as one of ours in charge does."""
+    known = forwarding.family(db, ctx, parent.leg) if tombstone(db, parent.leg) is None else None
+    if known and any(child.leg.custody == "R" for child in known.children):
+        raise ProtocolError("forward-open", field="leg")
 
 
 def _erase_leg(
@@ -155,7 +188,7 @@ def end(tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, reason: str, by: s
         own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
         body = EventBody(
             net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg,
-            n=_next_n(tx, leg.leg, writer, own), seen=theirs, ev=kind, by=by or UNSET, reason=code,
+            n=next_n(tx, leg.leg, writer, own), seen=theirs, ev=kind, by=by or UNSET, reason=code,
         )  # fmt: skip
         write_or_wait(tx, ctx, leg, writer, body)
         held = refold(tx, leg.leg, now)
@@ -174,11 +207,6 @@ def _ending(leg: LegRow, held: Leg, reason: str) -> tuple[Writer, Kind, str] | N
         return "R", "release", "cancel-agreed"
     kind: Kind = "release" if "release" in allowed(held, "R") else "decline"
     return "R", kind, "DR-CONS"
-
-
-def _next_n(tx: sqlite3.Connection, leg: str, writer: str, applied: int) -> int:
-    top = tx.execute("SELECT MAX(n) FROM event WHERE leg = ? AND writer = ?", (leg, writer)).fetchone()[0] or 0
-    return max(int(top), applied) + 1
 
 
 def _stop_queue(tx: sqlite3.Connection, ctx: Context, leg: LegRow) -> None:
@@ -293,10 +321,10 @@ def _nobody_opened(tx: sqlite3.Connection, leg: LegRow) -> bool:
 
 
 def first_opening(db: sqlite3.Connection, leg: str) -> tuple[str, int] | None:
-    """(operator code, when) a person first saw what a leg holds, from the access log, which outlives the content."""
+    """(operator code, when) a person first saw or used what a leg holds, from the access log, which outlives it."""
     row = db.execute(
-        "SELECT operator, at FROM access_log WHERE leg = ? AND action IN ('open', 'read', 'export')"
-        " ORDER BY id LIMIT 1",
+        "SELECT operator, at FROM access_log WHERE leg = ? AND action IN"
+        " ('open', 'read', 'export', 'save', 'route', 'forward') ORDER BY id LIMIT 1",
         (leg,),
     ).fetchone()
     return (str(row[0]), int(row[1])) if row else None
@@ -373,13 +401,17 @@ def answered(
 
 
 def accept(tx: sqlite3.Connection, ctx: Context, leg: LegRow, *, by: str, basis: str | None) -> None:
-    """Does what the peer asked, on every leg of the case, and says so."""
+    """Does what the peer asked, on its leg and whatever came of it here, and says so.
+
+    What an office we forwarded to asks is about what it got from us: neither where that came from nor other offices.
+    """
     versions = [held.upto for held in waiting(tx, leg.leg) if held.upto is not None]
     whole = [held for held in waiting(tx, leg.leg) if held.upto is None]
     if whole:
-        erase_case(tx, ctx, leg, reason=whole[0].reason, by=by, basis=basis, ask=False)
-        for other in case_of(tx, leg):  # whoever got it from us is asked in turn
-            if other.side != "L" and other.leg != leg.leg:
+        rows = came_of(tx, leg)
+        _erase(tx, ctx, rows, reason=whole[0].reason, by=by, basis=basis, ask=False)
+        for other in rows:  # whoever got it from us is asked in turn
+            if other.side == "S" and other.leg != leg.leg:
                 request(tx, ctx, other, reason=whole[0].reason, by=by)
     elif versions:
         forget_versions(tx, ctx, leg, max(versions))

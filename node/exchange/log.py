@@ -101,6 +101,12 @@ def logs(db: sqlite3.Connection, leg: str) -> tuple[list[Event], list[Event]]:
     return s_log, r_log
 
 
+def next_n(db: sqlite3.Connection, leg: str, writer: str, applied: int) -> int:
+    """The number of our next event: our own log has no gaps, so it follows the last one applied."""
+    top = db.execute("SELECT MAX(n) FROM event WHERE leg = ? AND writer = ?", (leg, writer)).fetchone()[0] or 0
+    return max(int(top), applied) + 1
+
+
 def refold(tx: sqlite3.Connection, leg: str, now: int) -> Leg:
     """Folds what is held and writes the result beside the leg."""
     folded = fold(*logs(tx, leg))

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from node.context import Context
+from node.context import Context, setting
 from node.exchange import blobs, erased, letters, restored
 from node.exchange.log import Entry, LegRow, insert_event, leg_row, logs, refold
 from protocol.calendar_it import Calendar
@@ -27,6 +27,11 @@ CLOCK_TOLERANCE: Final = 300  # seconds off beyond which no new event is written
 URGENT: Final = frozenset({"UR-PIS", "UR-PUA24"})
 PART: Final = 2  # `urgent` of a part of an attachment: it leaves after everything else
 _encoder = msgspec.json.Encoder()
+
+
+def clock_is_wrong(db: sqlite3.Connection) -> bool:
+    """More than 300 s off: nothing new is written."""
+    return abs(int(setting(db, "clock_offset", "0"))) > CLOCK_TOLERANCE
 
 
 class Written(NamedTuple):
@@ -246,16 +251,17 @@ def write_void(
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=n, seen=seen, ev="void", void=cm
     )
-    sealable = told and _sealable(ctx, leg.peer)
-    write_event(tx, ctx, leg if sealable else leg._replace(side="L"), writer, body)
-    if told and not sealable:
-        _seal_later(tx, ctx, leg, writer, n, body.jti)
+    if told:
+        write_or_wait(tx, ctx, leg, writer, body)
+    else:
+        write_event(tx, ctx, leg._replace(side="L"), writer, body)
 
 
 def write_or_wait(tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, content: EventBody) -> Written:
     """`write_event`, which nobody to seal to at present (suspended, no key in force) does not stop."""
     if leg.side == "L" or _sealable(ctx, leg.peer):
         return write_event(tx, ctx, leg, writer, content)
+    restored.check_may_write(tx, leg, content.ev)
     written = write_event(tx, ctx, leg._replace(side="L"), writer, content)
     _seal_later(tx, ctx, leg, writer, content.n, content.jti)
     return written
@@ -338,6 +344,12 @@ def reseal(tx: sqlite3.Connection, ctx: Context, mid: str) -> str | None:
     return new_mid
 
 
+_AGAIN: Final = (
+    "UPDATE alarm SET at = ?, cleared = NULL WHERE code = 'expired' AND node = ? AND leg = ? AND n = ?"
+    " AND cleared IS NOT NULL"
+)
+
+
 def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
     """Seals again what expired, and what is sealed to a key its recipient no longer lists. Returns how many."""
     me = ctx.member(ctx.me)
@@ -356,6 +368,8 @@ def reseal_stale(tx: sqlite3.Connection, ctx: Context, limit: int = 200) -> int:
         try:
             reseal(tx, ctx, mid)
             done += 1
+            if exp <= now:  # "at each exp" (PROTOCOL §3): again, when somebody took note of the last one
+                tx.execute(_AGAIN, (now, dest, leg, n))
         except ProtocolError as problem:
             if problem.code not in ("unknown-recipient", "suspended", "not-a-member"):
                 raise

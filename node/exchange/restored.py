@@ -100,7 +100,10 @@ def check_may_write(db: sqlite3.Connection, leg: LegRow, kind: str) -> None:
 
 
 def may_open_child(db: sqlite3.Connection, parent: LegRow) -> bool:
-    """A router forwards what it accepted before the restore only when every peer has told it: a child may exist."""
+    """A router forwards what it received before the restore only when every peer has told it: a child may exist.
+
+    What protocol.forwarding.check_open is told.
+    """
     return not open_peers(db) or parent.created > (restored_at(db) or 0)
 
 

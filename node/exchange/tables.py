@@ -65,4 +65,11 @@ CREATE TABLE peer_head (node TEXT PRIMARY KEY, note TEXT NOT NULL, at INTEGER NO
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
     ),
+    script(
+        "exchange_002_children",
+        """
+-- Children of a referral that was forwarded (PROTOCOL §6). Partial: a store that forwards nothing pays nothing.
+CREATE INDEX leg_child ON leg (parent) WHERE parent IS NOT NULL AND side = 'S';
+""",
+    ),
 )

@@ -5,15 +5,28 @@ Sending goes on meanwhile.
 """
 
 import sqlite3
+from typing import Final
 
 from node.context import Context
 from node.exchange.outbox import raise_alarm
 from protocol.limits import TOLD_AFTER
 
+# What people were told ends by itself when it is no longer so.
+_ARRIVED: Final = (
+    "UPDATE alarm SET cleared = ? WHERE cleared IS NULL AND code = 'not-stored' AND leg IN"
+    " (SELECT leg FROM leg WHERE stored_at IS NOT NULL OR state != 'offered')"
+)
+_OPENED: Final = (
+    "UPDATE alarm SET cleared = ? WHERE cleared IS NULL AND code = 'not-opened' AND leg IN"
+    " (SELECT leg FROM leg WHERE state != 'offered')"
+)
+
 
 def tell(tx: sqlite3.Connection, ctx: Context) -> int:
     """Leaves the alarms that are due now; each once. Returns how many referrals they are about."""
     now = ctx.clock.now()
+    tx.execute(_ARRIVED, (now,))
+    tx.execute(_OPENED, (now,))
     told = 0
     for leg, peer, created, alarm_at, stored_at in tx.execute(
         "SELECT leg, peer, created, alarm_at, stored_at FROM leg WHERE side = 'S' AND state = 'offered'"

@@ -47,6 +47,13 @@ CREATE INDEX post_pair ON post (owner, sender, size);
 CREATE INDEX post_exp ON post (exp);
 """,
     ),
+    script(
+        "mailbox_002_notices",
+        """
+-- Members that asked for a content-free e-mail: none before `next_at`.
+CREATE TABLE notice (owner TEXT PRIMARY KEY, next_at INTEGER NOT NULL) WITHOUT ROWID;
+""",
+    ),
 )
 
 

@@ -38,6 +38,17 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 64  # raise it behind a reverse proxy
 
 
+class MailConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The server that takes our content-free notices, for who keeps mailboxes. Absent: nobody is written to."""
+
+    host: NonEmpty
+    sender: NonEmpty
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"  # none: a server of our own on this computer
+    user: str | None = None
+    password_file: str | None = None
+
+
 class BodyConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One body (a member, or the registry itself) hosted by this process, with its own keys and file."""
 
@@ -90,6 +101,7 @@ class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     http: HttpConfig = HttpConfig()
     backup: BackupConfig = BackupConfig()
     api: ApiConfig = ApiConfig()
+    mail: MailConfig | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -159,8 +171,9 @@ def _absolute(config: C, base: Path) -> C:
     backup = msgspec.structs.replace(config.backup, **named)
     pem = {name: beside(getattr(config.api, name)) for name in ("cert_file", "key_file")}
     api = msgspec.structs.replace(config.api, **pem)
+    mail = config.mail and msgspec.structs.replace(config.mail, password_file=beside(config.mail.password_file))
     return msgspec.structs.replace(
-        config, data_dir=str(base / config.data_dir), bodies=bodies, http=http, backup=backup, api=api
+        config, data_dir=str(base / config.data_dir), bodies=bodies, http=http, backup=backup, api=api, mail=mail
     )
 
 

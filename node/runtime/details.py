@@ -32,7 +32,8 @@ FIELDS: Final = {
     "targets": "destinatari", "territory": "territorio", "text": "testo", "threshold": "firme richieste",
     "to": "ufficio a cui si manda", "to_node": "ufficio indicato", "until": "ultimo giorno", "urgency": "urgenza",
     "url": "indirizzo", "urls": "indirizzo", "version": "versione", "wanted": "richiesta", "when": "data e ora",
-    "which": "voci", "access-log": "registro degli accessi",
+    "which": "voci", "notify": "indirizzo per gli avvisi", "choose": "numero della proposta", "why": "perché",
+    "access-log": "registro degli accessi",
 }  # fmt: skip
 """Names of fields a person fills in. The others stand as they are: a key of the configuration, the name of a file."""
 
@@ -72,6 +73,7 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"(\d+) leaves", r"\1 voci del registro"),
     (r"0 found", "nessuno"),
     # attachments
+    (r"none: nothing is sent", "nessuno: non parte nulla"),
     (r"(HEIC|WEBP|TIFF|GIF|BMP|DOC|RTF|PDF)", r"un file \1"),
     (r"ZIP, DOCX", "un file ZIP o DOCX"),
     (r"EXE", "un programma"),
@@ -119,6 +121,12 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"a case received or sent", "un invio ricevuto o mandato"),
     (r"a text, because the reason is 'other'", "un testo, perché il motivo è «altro»"),
     (r"assigned", "un invio affidato a questo operatore"),
+    (r"one address, and hours after it", "un solo indirizzo e-mail, ed eventualmente le ore dopo uno spazio"),
+    (r"one of the proposals", "una delle proposte"),
+    (r"the need, with --need", "il bisogno, con --need"),
+    (r"why not the first proposal", "perché non la prima proposta (--why)"),
+    (r"the sender last", "per ultimo chi manda"),
+    (r"sent", "un invio mandato da noi"),
     (r"consent to (\S+)", r"il consenso che nomina \1"),
     (r"redirected", "un invio per cui è stato indicato un altro ufficio"),
     (r"the question", "la domanda dell'ufficio"),

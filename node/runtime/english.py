@@ -104,6 +104,17 @@ TEXTS: Final[dict[str, str]] = {
     "Scegliere un altro nome, o spostare quello presente.": "Choose another name, or move the one that is there.",
     "Scegliere un altro ufficio dalla mappa.": "Choose another office from the map.",
     "Scegliere un ufficio abilitato.": "Choose an office that is enabled.",
+    "Scegliere un altro ufficio.": "Choose another office.",
+    "Indicare l'altro ufficio con «redirect»: conferma chi ha inviato.": (
+        "Name the other office with «redirect»: the sender confirms."
+    ),
+    "Prima accoglierlo con «accept».": "Accept it first, with «accept».",
+    "Attendere che l'altro ufficio finisca, o ritirare l'inoltro; poi inoltrare ad altri o lasciare l'invio.": (
+        "Wait until the other office has finished, or cancel what was forwarded; then forward to another or release."
+    ),
+    "Lasciare l'invio, con il motivo: chi ha inviato sceglie un'altra strada.": (
+        "Release the referral, with the reason: the sender chooses another way."
+    ),
     "Sceglierne un altro.": "Choose another one.",
     "Segnalarlo a chi gestisce la rete, con il codice.": "Report it to whoever runs the network, with the code.",
     "Sentire l'ente capofila.": "Ask the lead body.",

@@ -41,6 +41,15 @@ NEEDS = {
     "post-cases-leg-redirects": ("cases:write", "offer"),
     "post-cases-leg-take-back": ("cases:write", "cancel"),
     "put-cases-leg-assignments-code": ("cases:write", "assign"),
+    "post-cases-leg-still-needed": ("cases:write", "ask"),
+    "post-cases-leg-needed": ("cases:write", "answer"),
+    "get-late": ("cases:read", None),
+    "get-times": ("cases:read", None),
+    "get-to-route": ("cases:read", None),
+    "get-cases-leg-candidates": ("cases:read", "forward"),
+    "get-cases-leg-routings": ("cases:read", "read"),
+    "post-cases-leg-routings": ("cases:write", "forward"),
+    "post-cases-leg-forwards": ("cases:write", "forward"),
     "post-cases-leg-erasure": ("rights:write", "erase"),
     "post-cases-leg-erasure-answers": ("rights:write", "erase-answer"),
     "post-cases-leg-recall": ("rights:write", "recall"),
@@ -66,7 +75,7 @@ NEEDS = {
     "post-webhooks-id-test": ("events:read", None),
     "get-application": (None, None),
 }
-DESK = {"read", "offer", "withdraw", "cancel", "hand-over", "recall", "rectify"}
+DESK = {"read", "offer", "ask", "answer", "withdraw", "cancel", "hand-over", "forward", "recall", "rectify"}
 RIGHTS = {"erase", "erase-answer", "limit", "person"}
 MANAGES = {"assign", "import", "publish"}
 MAY = {
@@ -74,7 +83,7 @@ MAY = {
     "RL-COORDSPORT": DESK | RIGHTS | MANAGES,
     "RL-ASSOC": DESK,
     "RL-RESP": DESK | RIGHTS | MANAGES | {"access-log"},
-    "RL-VOLONT": DESK - {"hand-over", "rectify"},
+    "RL-VOLONT": DESK - {"hand-over", "forward", "rectify"},
     "RL-REFNODO": {"import", "publish"},
     "RL-TECNICO": set(),
     "RL-DPO": {"access-log"},
@@ -98,6 +107,7 @@ BODIES = {name: said.it for name, said in ASKED.items()} | {
     "post-cases-leg-redirects": {},
     "post-webhooks": {"url": "http://127.0.0.1:9/"},
     "post-cases-leg-take-back": {},
+    "post-cases-leg-still-needed": {},
     "post-cases-leg-recall": {},
     "put-cases-leg-assignments-code": {},
     "post-publications": {},
@@ -278,7 +288,7 @@ async def test_a_suspended_body_still_reads_and_a_suspended_recipient_gets_nothi
         answer = await field.call(row, field.tokens["tutto"], "RL-RESP")
         assert answer.code not in SHUT, (row.name, answer)
         if row.method == "GET" and not {"id", "number"} & set(row.places):
-            assert answer.status == 200, (row.name, answer)
+            assert answer.status == 200 or answer.code in ("not-a-router", "unknown-case"), (row.name, answer)
     assert field.cells > 1400
 
 

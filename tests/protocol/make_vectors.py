@@ -448,6 +448,7 @@ class Forge:
 def envelopes() -> tuple[str, dict[str, Any], list[Case]]:
     forge = Forge()
     good = forge.good
+    sheet = json.loads(body())["offer"]
     other = envelope(jti="7d2e8f10-5b4c-4d3e-8f90-1a2b3c4d5e6f", body=body(jti="7d2e8f10-5b4c-4d3e-8f90-1a2b3c4d5e6f"),
                      ephemeral_seed=seed("second"), salt=seed("second salt"))  # fmt: skip
     pair = {"e": good.e, "s": good.s}
@@ -479,6 +480,7 @@ def envelopes() -> tuple[str, dict[str, Any], list[Case]]:
         ok("a larger bucket than needed", forge.sealing(own, pad_to=8192)),
         ok("iat 300 s ahead", sealed_pair(envelope(iat=NOW + 300))),
         ok("in its last second", sealed_pair(envelope(iat=NOW - 30 * DAY + 1))),
+        ok("an offer of the third hop", forge.sealing(body(offer={**sheet, "path": [C, "uno", "due", A]}))),
         ok("a log head", forge.sealing(json.dumps({"kind": "head", "net": NET, "from": A, "to": B, "jti": JTI, "note": "x"}).encode())),
         # -- up to ct: unsigned
         unsigned("a bit of the routing flipped", {"e": flipped(good.e, 1), "s": good.s}, "bad-json"),
@@ -570,6 +572,11 @@ def envelopes() -> tuple[str, dict[str, Any], list[Case]]:
         rejected("no jti inside", forge.sealing(body(jti=None)), "bad-body"),
         rejected("a kind nobody knows", forge.sealing(body(kind="greeting")), "unsupported"),
         rejected("a feature that has to be understood", forge.sealing(body(must=["telepathy"])), "unsupported"),
+        rejected("a way through its recipient", forge.sealing(body(offer={**sheet, "path": [B, A]})), "forward-loop"),
+        rejected("a way through one member twice", forge.sealing(body(offer={**sheet, "path": [C, "uno", C, A]})), "forward-loop"),
+        rejected("a fourth hop", forge.sealing(body(offer={**sheet, "path": [C, "uno", "due", "tre", A]})), "forward-hops"),
+        rejected("a way that does not lead to its sender", forge.sealing(body(offer={**sheet, "path": [A, C]})), "bad-body"),
+        rejected("an empty way", forge.sealing(body(offer={**sheet, "path": []})), "bad-body"),
     ]  # fmt: skip
     common = {
         "net": NET,

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from node.cases import desk, views
-from node.exchange import blobs, delivery, erasing, inbox, log, outbox, parts
+from node.cases import desk
+from node.exchange import blobs, delivery, ends, erasing, inbox, log, outbox, parts
 from node.mailbox import box
 from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
@@ -219,7 +219,7 @@ def _final_without_h() -> Undo:
         by = leg.settled_by
         return by is not None and (side == "R" or by.writer == "R" or by.kind == "void" or by.n in acks)
 
-    return _swap((views, "is_final", is_final))
+    return _swap((ends, "is_final", is_final))
 
 
 def _gap_applied() -> Undo:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from node.cases import views
-from node.exchange import blobs
+from node.exchange import blobs, ends
 from node.exchange.log import LegRow, leg_row, logs
 from node.map import follow
 from node.map.fold import View
@@ -243,7 +243,7 @@ def finals_hold(world: "World", held: Held) -> None:
         if not voided and any(entry.writer == "R" for entry in folded.overruled):
             raise Violation("I6-receiver-overruled", f"{held.name} {row.leg}: {folded.overruled}")
         settled = row.side == "S" and folded.is_terminal and not excused(world, held.name, row.peer)
-        if settled and not views.final(held.db, held.node.ctx, row, folded):
+        if settled and not ends.final(held.db, held.node.ctx, row, folded):
             raise Violation("I6-never-final", f"{held.name} {row.leg} {folded.state}")
         for step in history(s_log, r_log):
             if step.overruled and step.before != step.after:

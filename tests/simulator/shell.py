@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from node.cases import views
 from node.cases.desk import folded
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE
 from node.engine import Exchange
-from node.exchange import delivery
+from node.exchange import delivery, ends
 from node.exchange.delivery import Parcel
 from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
@@ -307,7 +306,7 @@ class Node(Host):
         held = folded(db, leg)
         if held.state != row.state:
             raise Violation("I6-stored-state", f"{self.name} {leg}: {row.state} stored, {held.state} folded")
-        if held.is_terminal and views.final(db, self.ctx, row, held):
+        if held.is_terminal and ends.final(db, self.ctx, row, held):
             shown = self.history.shown_final.setdefault((self.name, leg), held.state)
             if (
                 shown != held.state
