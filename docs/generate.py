@@ -5,7 +5,8 @@ A generated part stands between two comments and is never written by hand:
     …
     <!-- end -->
 Names: problems, limits, types, referral, rejectable, commands:PROGRAM, modules:ROOM,
-example:NAME (of docs.examples), shapes:STRUCT STRUCT ….
+example:NAME (of docs.examples), shapes:STRUCT STRUCT …, endpoints:PROGRAM, scopes:PROGRAM.
+The OpenAPI documents (docs.openapi) are written and compared with them.
 """
 
 import ast
@@ -23,6 +24,7 @@ import click
 import msgspec
 from msgspec import inspect as shape_of
 
+from docs import openapi
 from docs.examples import examples, printed
 from node.runtime import config
 from protocol import jws, limits, referral, routing
@@ -359,6 +361,25 @@ def modules(room: str) -> str:
     return _table(("module", "what it is, and what it is not"), rows)
 
 
+# -- interfaces for other programs
+
+
+def endpoints(program: str) -> str:
+    """Every address of an interface, with the permission it takes."""
+    rows = (
+        (row.method, f"`{row.path}`", f"`{row.scope}`" if row.scope else "—", "sì" if row.effect else "", row.it)
+        for row in openapi.rows(program)
+    )
+    return _table(("", "indirizzo", "permesso", "chiave", "che cosa fa"), rows)
+
+
+def scopes(program: str) -> str:
+    """The closed table of permissions."""
+    return _table(
+        ("permesso", "per che cosa"), ((f"`{name}`", it) for name, (it, _) in openapi.scopes(program).items())
+    )
+
+
 # -- blocks
 
 
@@ -372,7 +393,10 @@ def made(name: str) -> str:
         "referral": referral_table,
         "rejectable": rejectable,
     }
-    taking = {"example": example, "shapes": shapes, "commands": command_pages, "modules": modules}
+    taking = {
+        "example": example, "shapes": shapes, "commands": command_pages, "modules": modules,
+        "endpoints": endpoints, "scopes": scopes,
+    }  # fmt: skip
     return taking[what](rest) if rest else plain[what]()
 
 
@@ -393,13 +417,19 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m docs.generate [--check]\n")
         return 2
     changed = drift()
+    stale = openapi.drift()
+    for name in stale:
+        if arguments:
+            sys.stderr.write(f"schemas/openapi/{name}: run «python -m docs.generate»\n")
+        else:
+            openapi.write(name)
     for name in changed:
         page = FOLDER / name
         if arguments:
             sys.stderr.write(f"docs/{name}: run «python -m docs.generate»\n")
         else:
             page.write_text(renewed(page.read_text("utf-8")), encoding="utf-8", newline="\n")
-    return 1 if arguments and changed else 0
+    return 1 if arguments and (changed or stale) else 0
 
 
 if __name__ == "__main__":

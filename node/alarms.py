@@ -18,6 +18,7 @@ ALARMS: Final[dict[str, str]] = {
     "Avvisare i garanti; le due firme sono conservate: «heads».",
     "restored-here": "Questo archivio è tornato da una copia: si chiede all'ufficio che cosa è cambiato, e intanto i "
     "suoi invii sono fermi. Se non risponde, telefonare.",
+    "webhook-disabled": "Un'applicazione non ha risposto per tre giorni e non viene più avvisata: vedere «apps list».",
     "backup-failed": "La copia di sicurezza non è riuscita: «status» dice perché.",
     "erasure-asked": "L'altro ufficio chiede di cancellare un invio: rispondere con «answer-erase».",
     "erasure-refused": "L'altro ufficio non cancella: il motivo si vede con «erasures».",

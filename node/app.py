@@ -12,12 +12,13 @@ import sqlite3
 import statistics
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from node import enrolment, leaving
 from node import requests as ask
+from node.api.serving import LocalApi
 from node.body import Body
 from node.cases import operators
 from node.cases.commands import find_leg
@@ -37,6 +38,7 @@ from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
+from node.runtime.api import LOOPBACK, Door
 from node.runtime.backup_loop import BackupLoop, Copied
 from node.runtime.backup_state import clean
 from node.runtime.caller import authenticate
@@ -56,6 +58,8 @@ from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
@@ -70,6 +74,21 @@ COUNTED: Final = {
 }
 TAMPERED: Final = frozenset({"members-rollback", "members-fork", "root-chain", "threshold"})
 STOPPING: Final = 10.0  # seconds; a loop that does not end then dies with the process: nothing depends on its goodbye
+
+
+Within = Callable[[sqlite3.Connection, Callable[[], bytes]], bytes]
+"""Runs an effect inside its transaction: whoever wraps it may keep the answer there, or know it already."""
+
+
+def at_once(_: sqlite3.Connection, effect: Callable[[], bytes]) -> bytes:
+    """Nothing but the effect."""
+    return effect()
+
+
+class Handler(Protocol):
+    """A command that something may be added to, in its own transaction."""
+
+    async def __call__(self, payload: bytes, within: Within = ...) -> bytes: ...
 
 
 class _Handlers(Mapping[str, local.CommandHandler]):
@@ -116,6 +135,7 @@ class App:
         self.counted = Counted(COUNTED)
         self.mailbox: MailboxService | None = None
         self.backups: BackupLoop | None = None
+        self.api: LocalApi | None = None
         self._told: set[str] = set()
         self._changes = asyncio.Condition()
         self._notices: set[asyncio.Task[None]] = set()
@@ -123,6 +143,7 @@ class App:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.local_port = 0
         self.public_port: int | None = None
+        self.api_port: int | None = None
 
     # -- life
 
@@ -142,8 +163,11 @@ class App:
             "recover": self._recover, "export": self._export, "leave": self._leave,
         }  # fmt: skip
         commands = _Handlers(self._command, own)
+        shell = {"take-back": self._take_back, "recall": self._recall, "erase": self._erase, "person": self._person}
+        self.api = LocalApi(self, shell, self._command)
         routes = [
             *local.local_routes(token, commands),
+            *self.api.routes(Door(LOOPBACK)),
             health_route(self.body.clock),
             metrics_route(self._metrics(), METRICS, lambda: self.counted.refresh(self.readers.read)),
         ]
@@ -153,6 +177,8 @@ class App:
         if http.listen_host is not None:
             self._listeners.append(await self._bind(self._public_routes(), http.listen_host, http.listen_port, limits))
             self.public_port = self._listeners[1].port
+        if self.config.api.listen_host is not None:
+            self.api_port = await self._open_office(limits)
         local.announce(self.body.data_dir, self.local_port, token)
         self._keep("courier", self.courier.run())
         self._keep("members", self._refresh_for_ever())
@@ -168,6 +194,13 @@ class App:
             )  # fmt: skip
             self._keep("notices", notifier.run())
         self._start_polls()
+        if await self.api.keep_telling():
+            self.keep_telling()
+
+    def keep_telling(self) -> None:
+        """From the first webhook on."""
+        if self.api is not None and "webhooks" not in self._tasks:
+            self._keep("webhooks", self.api.tell())
 
     async def stop(self) -> None:
         """Takes no new calls, ends the loops, gives the store back; what was acknowledged is on disk."""
@@ -183,15 +216,32 @@ class App:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=STOPPING)
         await self.client.close()
+        if self.api is not None:
+            await self.api.close()
         self.readers.close()
         await self.writer.aclose()
         self.body.close()
 
-    async def _bind(self, routes: list[Route], host: str, port: int, limits: ServerLimits) -> Listener:
+    async def _bind(
+        self, routes: list[Route], host: str, port: int, limits: ServerLimits, tls: "SSLContext | None" = None
+    ) -> Listener:
         app = create_server_app(
             routes, clock=self.body.clock, dice=self.body.dice, limits=limits, requests=self.requests
         )
-        return await listen(app, host, port)
+        return await listen(app, host, port, tls)
+
+    async def _open_office(self, limits: ServerLimits) -> int:
+        """The interface for other computers of the office: over TLS, and nothing but the interface."""
+        from node.runtime import tls
+
+        assert self.api is not None
+        to = self.config.api
+        door = Door(tls.hosts_of(to), frozenset(to.origins))
+        certificate = tls.context(to, self.body.data_dir, self.body.clock.now())
+        routes = [*self.api.routes(door), health_route(self.body.clock)]
+        listener = await self._bind(routes, to.listen_host or "", to.listen_port, limits, certificate)
+        self._listeners.append(listener)
+        return listener.port
 
     def _keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
@@ -271,12 +321,12 @@ class App:
 
     # -- commands
 
-    def _command(self, name: str) -> local.CommandHandler:
-        async def run(payload: bytes) -> bytes:
+    def _command(self, name: str) -> Handler:
+        async def run(payload: bytes, within: Within = at_once) -> bytes:
             command = table()[name]
             if not command.writes:
                 return await self.readers.read(lambda db: run_in(db, self.body, name, payload))
-            answer = await self.writer.submit(lambda tx: run_in(tx, self.body, name, payload))
+            answer = await self.writer.submit(lambda tx: within(tx, lambda: run_in(tx, self.body, name, payload)))
             if name in ERASING:
                 await self._tidy()
             if command.sends:
@@ -363,12 +413,18 @@ class App:
         self.publisher.wake()
         return msgspec.json.encode(Nothing())
 
-    async def _take_back(self, payload: bytes) -> bytes:
+    async def _take_back(self, payload: bytes, within: Within = at_once) -> bytes:
         """The wrong recipient on a Friday: our newest event, before anybody read it."""
-        asked = msgspec.json.decode(payload, type=ask.TakeBack)
+        asked = decode_as(ask.TakeBack, payload)
         leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
         await self.readers.read(lambda db: operators.require(db, asked.as_, "cancel", leg))
-        certain = await self.courier.take_back(leg)
+
+        def also(tx: sqlite3.Connection, certain: bool) -> None:
+            answer = msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
+            if within(tx, lambda: answer) is not answer:  # the same request, answered meanwhile
+                raise ProtocolError("busy", after=1)
+
+        certain = await self.courier.take_back(leg, also)
         self.courier.wake()
         return msgspec.json.encode(ask.TakenBack(leg=leg, unread=certain))
 
@@ -376,12 +432,12 @@ class App:
         """As `proof`, but made by the board."""
         return await self.follower.proof(decode_as(ask.Prove, payload))
 
-    async def _erase(self, payload: bytes) -> bytes:
+    async def _erase(self, payload: bytes, within: Within = at_once) -> bytes:
         """What stops travelling is taken from the mailboxes too, as far as nobody fetched it."""
         asked = decode_as(ask.Erase, payload)
         leg = await self.readers.read(lambda db: find_leg(db, asked.leg))
         before = await self.readers.read(lambda db: _queued(db, leg))
-        answer = await self._command("erase")(payload)
+        answer = await self._command("erase")(payload, within)
         after = await self.readers.read(lambda db: _queued(db, leg))
         for dest, mids in before.items():
             stopped = sorted(mids - after.get(dest, set()))
@@ -389,7 +445,7 @@ class App:
                 await self.courier.ask_relays(dest, stopped, takeback.relays_of(self.body.ctx, dest))
         return answer
 
-    async def _recall(self, payload: bytes) -> bytes:
+    async def _recall(self, payload: bytes, within: Within = at_once) -> bytes:
         """First back from the relays what nobody fetched; what may have been read is recalled."""
         from node.cases import erasure
 
@@ -405,20 +461,27 @@ class App:
                 raise
             unread = False
         wish = msgspec.structs.replace(asked, leg=leg)
-        done = await self.writer.submit(lambda tx: erasure.recall(tx, self.body.ctx, wish, unread=unread))
+        done = await self.writer.submit(
+            lambda tx: within(tx, lambda: msgspec.json.encode(erasure.recall(tx, self.body.ctx, wish, unread=unread)))
+        )
         await self._tidy()
         self.courier.wake()
-        return msgspec.json.encode(done)
+        return done
 
-    async def _person(self, payload: bytes) -> bytes:
+    async def _person(self, payload: bytes, within: Within = at_once) -> bytes:
         """Opening every case takes its time: beside the writer, which then logs it before anybody sees it."""
         from node.cases import person
 
         asked = decode_as(ask.FindPerson, payload)
         keep = self.config.retention
         found = await self.readers.read(lambda db: person.find(db, self.body.ctx, asked, keep))
-        await self.writer.submit(lambda tx: person.log(tx, self.body.ctx, asked, found))
-        return msgspec.json.encode(found)
+        answer = msgspec.json.encode(found)
+
+        def log(tx: sqlite3.Connection) -> bytes:
+            person.log(tx, self.body.ctx, asked, found)
+            return answer
+
+        return await self.writer.submit(lambda tx: within(tx, lambda: log(tx)))
 
     async def _tidy(self) -> None:
         """The list of what was erased, and the WAL: at once when it can be, else at the next turn."""
@@ -489,6 +552,8 @@ class App:
                     await self._note_clock()
                     if await self.writer.submit(self.body.exchange.heads):
                         self.courier.wake()
+                if self.api is not None:
+                    await self.api.forget_old()
                 await self._tidy()
             except ProtocolError as problem:
                 event(logging.WARNING, "tick", code=problem.code)

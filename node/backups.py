@@ -12,13 +12,14 @@ from typing import Final
 
 import msgspec
 
+from node.api import feed
 from node.body import KEYS_NAME, MIGRATIONS, NET, Body
 from node.context import setting
 from node.engine import STORE_NAME, store_path
 from node.enrolment import CONFIG_NAME
 from node.exchange import erased_list, erasing, restored
 from node.exchange.outbox import raise_alarm
-from node.runtime import backup, backup_turn, restore
+from node.runtime import apps, backup, backup_turn, restore
 from node.runtime.backup import Part, Source
 from node.runtime.backup_state import Backup, Made
 from node.runtime.clock import SystemClock
@@ -173,6 +174,8 @@ def _mark(
     tx: sqlite3.Connection, body: Body, gone: list[tuple[str, int]], now: int, above: int
 ) -> tuple[tuple[str, ...], int, int]:
     waiting = restored.mark(tx, now, above=above)
+    apps.revoke_all(tx, now)
+    feed.restored(tx, now)
     for peer in waiting:
         raise_alarm(tx, now, "restored-here", peer, None, None)
     forgotten = erasing.reapply(tx, body.ctx, [leg for leg, _ in gone], dict(gone))

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from node.api.tables import MIGRATIONS as API_MIGRATIONS
 from node.catalogue.tables import MIGRATIONS as CATALOGUE_MIGRATIONS
 from node.context import Context, set_setting, setting
 from node.engine import MIGRATIONS as ENGINE_MIGRATIONS
@@ -39,6 +40,7 @@ MIGRATIONS: Final = (
     *FOLLOW_MIGRATIONS,
     *HEADS_MIGRATIONS,
     *CATALOGUE_MIGRATIONS,
+    *API_MIGRATIONS,
 )
 KEYS_NAME: Final = "chiavi.json"
 NET: Final = "net"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from node import (
+    cli_apps,
     cli_attachments,
     cli_backup,
     cli_cases,
@@ -45,6 +46,7 @@ def cli(ctx: click.Context, data_dir: Path, json_: bool) -> None:
 for command in (
     *cli_setup.COMMANDS,
     *cli_keys.COMMANDS,
+    *cli_apps.COMMANDS,
     *cli_backup.COMMANDS,
     *cli_catalogue.COMMANDS,
     *cli_map.COMMANDS,

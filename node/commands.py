@@ -35,6 +35,7 @@ class Nothing(msgspec.Struct, frozen=True):
 
 def table() -> Mapping[str, Command]:
     """Every command by name; imported when the first one runs, not when a command line starts."""
+    from node.api.commands import COMMANDS as API
     from node.cases.commands import COMMANDS as CASES
     from node.cases.rights_commands import COMMANDS as RIGHTS
     from node.catalogue.commands import COMMANDS as CATALOGUE
@@ -45,7 +46,7 @@ def table() -> Mapping[str, Command]:
     from node.proof_commands import COMMANDS as PROOFS
     from node.restoring import COMMANDS as RESTORING
 
-    return {**CASES, **RIGHTS, **CATALOGUE, **KEYS, **MAP, **MEMBER, **PROOFS, **RESTORING, **CHECKUP}
+    return {**CASES, **RIGHTS, **CATALOGUE, **KEYS, **MAP, **MEMBER, **PROOFS, **RESTORING, **CHECKUP, **API}
 
 
 def decode_request(command: Command, payload: bytes) -> msgspec.Struct:

@@ -224,12 +224,22 @@ class Courier:
             event(logging.ERROR, "set-aside", member=fault.sender, mid=fault.name, field=kind, path=where)
             self.set_aside.inc()
 
-    async def take_back(self, leg: str) -> bool:
-        """Asks the relays for our newest event of a leg before anybody read it; True when nobody received it."""
+    async def take_back(self, leg: str, also: Callable[[sqlite3.Connection, bool], None] | None = None) -> bool:
+        """Asks the relays for our newest event of a leg before anybody read it; True when nobody received it.
+
+        `also` runs in the transaction that takes it back.
+        """
         ctx = self._body.ctx
         planned = await self._readers.read(lambda db: takeback.plan(db, ctx, leg))
         gone = await self.ask_relays(planned.dest, planned.mids, planned.relays)
-        certain = await self._writer.submit(lambda tx: takeback.take_back(tx, ctx, leg, planned, gone))
+
+        def settle(tx: sqlite3.Connection) -> bool:
+            certain = takeback.take_back(tx, ctx, leg, planned, gone)
+            if also is not None:
+                also(tx, certain)
+            return certain
+
+        certain = await self._writer.submit(settle)
         self._on_change([leg])
         return certain
 

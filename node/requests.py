@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from schemas.bodies import Basis, Code, Offer, Person, Text600, Uuid
 from schemas.membership import Invitation, Wanted
 
-Operator = Annotated[str, Meta(min_length=1, max_length=32)]
+Operator = Annotated[str, Meta(min_length=1, max_length=57)]  # a code, or "app/code" (node.cases.operators)
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Whole = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Instant = Annotated[int, Meta(ge=0, le=32_503_680_000)]  # until the year 3000: calendars end in 9999

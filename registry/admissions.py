@@ -17,7 +17,7 @@ from registry import objects
 from registry.approval import FILE_MAX
 from registry.asking import Admitted
 from registry.board import Board, Published
-from registry.joining import make_draft
+from registry.joining import JOIN_MAX, check_wanted, make_draft
 from registry.members import reissue
 from registry.statements import keep_routes
 from schemas.membership import ApprovalFile, JoinRequest, Status, Wanted
@@ -132,24 +132,33 @@ def _place(tx: sqlite3.Connection, item: Approved, leaf: int, now: int) -> None:
 def amend(tx: sqlite3.Connection, board: Board, node: str, **changes: object) -> str:
     """Drafts a new entry for an active member under the same key (a renamed body keeps its id); guarantors sign it.
 
-    Returns the ref of the pending request. `changes` are fields of Wanted. Raises not-a-member, suspended, bad-shape.
+    Returns the ref of the pending request, the one that waits already when the same is asked again. `changes` are
+    fields of Wanted. Raises not-a-member, suspended, bad-shape, unknown-code, already-decided.
     """
     member = board.membership(tx).active(node)
     if set(changes) - (set(Wanted.__struct_fields__) - {"node"}):
         raise ProtocolError("bad-shape", field="changes")
     held = {name: getattr(member.admission, name) for name in Wanted.__struct_fields__}
-    wanted = Wanted(**{**held, **changes})
+    wanted = decode(msgspec.json.encode(Wanted(**{**held, **changes})), Wanted, max_bytes=JOIN_MAX)
+    check_wanted(wanted)
     now = board.clock.now()
     (routes,) = tx.execute("SELECT raw FROM routes WHERE node = ? AND n = 1", (node,)).fetchone()
     request = JoinRequest(wanted=wanted, first=member.admission.first, routes=routes)
     raw = msgspec.json.encode(request)
-    ref = digest(raw)[:22]
+    waits = tx.execute(
+        "SELECT ref FROM join_request WHERE state = 'pending' AND request = ?", (raw.decode(),)
+    ).fetchone()
+    if waits is not None:
+        return str(waits[0])
     draft = make_draft(tx, wanted, member.admission.first, now)
-    tx.execute(
-        "INSERT INTO join_request VALUES (?, ?, ?, ?, ?, 'pending', 1, ?, ?, NULL)",
-        (ref, node, member.admission.first, digest(raw + draft.encode()), now, raw.decode(), draft),
+    name = digest(raw + draft.encode())
+    kept = tx.execute(
+        "INSERT INTO join_request VALUES (?, ?, ?, ?, ?, 'pending', 1, ?, ?, NULL) ON CONFLICT DO NOTHING",
+        (name[:22], node, member.admission.first, name, now, raw.decode(), draft),
     )
-    return ref
+    if not kept.rowcount:  # decided within this second
+        raise ProtocolError("already-decided")
+    return name[:22]
 
 
 # -- out

@@ -15,6 +15,7 @@ from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.mailbox.notices import Notifier
 from node.runtime import local
+from node.runtime.api import LOOPBACK, Door
 from node.runtime.backup_loop import BackupLoop, Copied
 from node.runtime.backup_state import clean
 from node.runtime.caller import authenticate
@@ -33,6 +34,7 @@ from protocol import paths
 from protocol.errors import ProtocolError
 from protocol.suite import Suite
 from registry import intake, joining, log, restored, statements
+from registry.admin import AdminApi
 from registry.asking import Expiry
 from registry.commands import TABLE, run_row
 from registry.engine import RegistryEngine
@@ -42,6 +44,8 @@ from registry.opening import open_keys, open_store
 from registry.service import Asked, Service
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from node.runtime.backup import Source
 
 METRICS: Final = "/v1/metrics"
@@ -132,13 +136,17 @@ class App:
             _left_to_doctor,
         )
         commands = {name: self._command(name) for name in TABLE} | {"backup": backups.command}
+        api = AdminApi(self.service)
         private = [
             *local.local_routes(token, commands),
+            *api.routes(Door(LOOPBACK)),
             health_route(self.clock),
             metrics_route(self._metrics(), METRICS, lambda: self.counted.refresh(self.readers.read)),
         ]
         patient = msgspec.structs.replace(limits, wait_seconds=60)  # a person waits
         await self._bind(private, "127.0.0.1", http.local_port, patient)
+        if self.config.api.listen_host is not None:
+            await self._open_office(api, limits)
         local.announce(self.data_dir, self._listeners[1].port, token)
         self._turning = asyncio.create_task(self._turn_for_ever(), name="turn")
         self._copying = asyncio.create_task(backups.run(), name="backup")
@@ -178,10 +186,26 @@ class App:
         await self.writer.aclose()
 
     async def _bind(
-        self, routes: list[Route], host: str, port: int, limits: ServerLimits, requests: Counter | None = None
+        self,
+        routes: list[Route],
+        host: str,
+        port: int,
+        limits: ServerLimits,
+        requests: Counter | None = None,
+        tls: "SSLContext | None" = None,
     ) -> None:
         app = create_server_app(routes, clock=self.clock, dice=self.dice, limits=limits, requests=requests)
-        self._listeners.append(await listen(app, host, port))
+        self._listeners.append(await listen(app, host, port, tls))
+
+    async def _open_office(self, api: AdminApi, limits: ServerLimits) -> None:
+        """The interface for other computers of the office: over TLS, and nothing but the interface."""
+        from node.runtime import tls
+
+        to = self.config.api
+        door = Door(tls.hosts_of(to), frozenset(to.origins))
+        certificate = tls.context(to, self.data_dir, self.clock.now())
+        routes = [*api.routes(door), health_route(self.clock)]
+        await self._bind(routes, to.listen_host or "", to.listen_port, limits, tls=certificate)
 
     # -- what the outside calls
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from node.runtime import backup, backup_turn, restore
+from node.runtime import apps, backup, backup_turn, restore
 from node.runtime.backup import Part, Source
 from node.runtime.backup_state import Backup, Made
 from node.runtime.clock import SystemClock
@@ -128,6 +128,7 @@ def bring_back(
         with restore.opened(SITE, file, secret, draft.folder, keys) as opened:
             found = contents(opened, draft.folder)
             opened.store.run(lambda tx: restored.mark(tx, now))
+            opened.store.run(lambda tx: apps.revoke_all(tx, now))
             opened.store.checkpoint()
             parts, header = opened.parts, opened.header
         restore.check_target(SITE, into, header, net_of, replace=replace)

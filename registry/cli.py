@@ -15,7 +15,7 @@ import msgspec
 from node.runtime import terminal
 from node.runtime.cli_kit import Folder, InFile, OutFile, Whole, ask_yes, expecting, findings, version_option
 from protocol.errors import ProtocolError
-from registry import cli_backup, cli_recovery
+from registry import cli_apps, cli_backup, cli_recovery
 from registry.cli_kit import CONFIG_NAME, DEFAULT_DIR, ENV_DIR, Group, Session, mark_pilot, read_file, write_private
 from registry.cli_recovery import guarantor as _guarantor
 
@@ -671,7 +671,7 @@ def _day(at: int) -> str:
     return datetime.fromtimestamp(at, ZoneInfo("Europe/Rome")).strftime("%d/%m/%Y")
 
 
-for command in (*cli_backup.COMMANDS, *cli_recovery.COMMANDS):
+for command in (*cli_apps.COMMANDS, *cli_backup.COMMANDS, *cli_recovery.COMMANDS):
     main.add_command(command)
 
 

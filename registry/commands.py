@@ -18,6 +18,7 @@ from protocol.errors import ProtocolError
 from protocol.fingerprint import fingerprint
 from protocol.strict import b64u_decode, b64u_encode
 from registry import ceremony, restored
+from registry.admin_commands import ROWS as ADMIN
 from registry.asking import (
     Admitted,
     Amend,
@@ -259,5 +260,6 @@ TABLE: Final[dict[str, Command[Struct]]] = {
         "seen": (Seen, _seen),
         "seen-numbers": (SeenNumbers, _seen_numbers),
         "map": (MapView, _map, False),
+        **ADMIN,
     }.items()
 }

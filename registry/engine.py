@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from node.mailbox import box
+from node.runtime import apps
 from node.runtime.migrations import Migration
 from node.runtime.ports import Clock, Keystore, Random
 from protocol.members import Membership
 from protocol.roots import TrustedRoot
 from protocol.suite import Suite
 from registry import (
+    admin_tables,
     admissions,
     ceremony,
     expiry,
@@ -38,8 +40,13 @@ from registry.tables import registry_migrations
 from schemas.catalogue import CatalogueAnswer, LogPage, Visibility
 from schemas.membership import Invitation, JoinAnswer, Pending, PendingFile
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (*registry_migrations(), *box.MIGRATIONS)
-"""Everything a registry's store holds: board, log, catalogue, map, mailboxes."""
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    *registry_migrations(),
+    *box.MIGRATIONS,
+    *apps.MIGRATIONS,
+    *admin_tables.MIGRATIONS,
+)
+"""Everything a registry's store holds: board, log, catalogue, map, mailboxes, applications."""
 
 
 class RegistryEngine:

@@ -40,13 +40,7 @@ def prepare_join(raw: bytes, *, net: str, suite: Suite) -> Joining:
     """Pure. Raises bad-node-id, bad-key, bad-signature, wrong-network, unknown-code and what strict reading raises."""
     request = decode(raw, JoinRequest, max_bytes=JOIN_MAX)
     wanted = request.wanted
-    check_node_id(wanted.node, field="node")
-    if wanted.ptype not in table("participant_types") or wanted.ptype == "PT-ENTENAZ":
-        raise ProtocolError("unknown-code", field="ptype")
-    _check_texts(wanted)
-    _check_powers(wanted)
-    if len(set(wanted.caps)) != len(wanted.caps) or len(set(wanted.territory)) != len(wanted.territory):
-        raise ProtocolError("bad-shape", field="caps or territory", expected="each once")
+    check_wanted(wanted)
     key = suite.verify_key(b64u_decode(request.first, field="first"))
     if wanted.recovery is not UNSET and suite.verify_key(b64u_decode(wanted.recovery, field="recovery")).kid == key.kid:
         raise ProtocolError("bad-key", field="recovery", expected="another key than the first")
@@ -54,6 +48,17 @@ def prepare_join(raw: bytes, *, net: str, suite: Suite) -> Joining:
     if routes.statement.n != 1:
         raise ProtocolError("bad-shape", field="routes.n", expected="1")
     return Joining(request, digest(_same(request)))
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """What an entry may say, whoever asks for it. Raises bad-node-id, unknown-code, bad-shape."""
+    check_node_id(wanted.node, field="node")
+    if wanted.ptype not in table("participant_types") or wanted.ptype == "PT-ENTENAZ":
+        raise ProtocolError("unknown-code", field="ptype")
+    _check_texts(wanted)
+    _check_powers(wanted)
+    if len(set(wanted.caps)) != len(wanted.caps) or len(set(wanted.territory)) != len(wanted.territory):
+        raise ProtocolError("bad-shape", field="caps or territory", expected="each once")
 
 
 def _check_texts(wanted: Wanted) -> None:

@@ -85,6 +85,15 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "unsupported-media": Problem(415, "never", "Tipo di contenuto non previsto.", "unsupported media type", _ASK),
     "too-fast": Problem(429, "later", "Troppe richieste insieme, o troppi dati in poco tempo, da uno stesso ente o indirizzo.", "too many calls at once or too much in a short time from one caller", _WAIT),
     "internal": Problem(500, "later", "Errore interno: è stato annotato.", "internal error", _ASK),
+    # -- applications
+    "token-expired": Problem(401, "after-fix", "Il token dell'applicazione è scaduto.", "the application's token expired", "Farne uno nuovo con «apps add», poi «apps revoke» per quello vecchio."),
+    "token-revoked": Problem(401, "after-fix", "Il token dell'applicazione è stato revocato.", "the application's token was revoked", "Farne uno nuovo con «apps add»: dopo un ripristino da una copia vanno rifatti tutti."),
+    "token-scope": Problem(403, "after-fix", "L'applicazione non ha il permesso che serve qui.", "the token lacks the scope asked for here", "Farle un token nuovo con quel permesso, se deve averlo."),
+    "wrong-host": Problem(403, "after-fix", "La richiesta usa per questo computer un nome che non è il suo.", "the Host is not a name of this computer", "Usare l'indirizzo indicato da «apps list», o aggiungere il nome alla configurazione."),
+    "person-only": Problem(403, "never", "Solo una persona può dire di aver aperto un invio, non un'applicazione.", "only a person may say that a referral was opened", "Far aprire l'invio a un operatore, dal programma."),
+    "idempotency-conflict": Problem(409, "never", "La stessa chiave di richiesta è già stata usata per un'altra richiesta.", "the idempotency key was used for another request", "Usare una chiave nuova per ogni richiesta nuova."),
+    "events-gone": Problem(410, "after-fix", "Le novità chieste sono troppo vecchie e non ci sono più.", "the events asked for are too old", "Rileggere gli elenchi, poi ripartire dal numero indicato."),
+    "webhook-address": Problem(422, "after-fix", "L'indirizzo da avvisare non è ammesso: è interno, o non è https.", "the webhook's address is an inner one, or not https", "Indicare un indirizzo https pubblico."),
     # -- membership, log
     "members-expired": Problem(409, "later", "L'elenco degli aderenti è scaduto.", "the members document expired", "Verificare il collegamento con la bacheca d'Ambito."),
     "members-rollback": Problem(409, "never", "L'elenco degli aderenti è più vecchio di quello già noto.", "members version fell", "Avvisare l'ente capofila: possibile manomissione."),

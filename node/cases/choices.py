@@ -66,8 +66,8 @@ def _ours(db: sqlite3.Connection, ctx: Context, leg: str) -> bool:
 
 def proposals(tx: sqlite3.Connection, ctx: Context, request: ask.RouteCase) -> Advice:
     """Candidates for a case, with reasons and warnings, from what its sheet says; reading the sheet is logged."""
+    operators.require(tx, request.as_, "forward", request.leg)
     leg = _case(tx, request.leg)
-    operators.require(tx, request.as_, "forward", leg.leg)
     standing.may_act(tx, leg, None)
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "route", leg.case_id, leg.leg))
     return _advice(tx, ctx, leg, request.need)
@@ -109,8 +109,8 @@ def choose(tx: sqlite3.Connection, ctx: Context, request: ask.ChooseRoute) -> Do
     Raises unknown-code when it is not among the proposals (any more), bad-shape when another than the first is chosen
     without a reason or a file for a service of our own, and what `forward` raises.
     """
+    operators.require(tx, request.as_, "forward", request.leg)
     leg = _case(tx, request.leg)
-    operators.require(tx, request.as_, "forward", leg.leg)
     standing.may_act(tx, leg, None)
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "route", leg.case_id, leg.leg))
     advice = _advice(tx, ctx, leg, request.need)
@@ -165,8 +165,8 @@ def _name(leg: str, n: int) -> str:
 
 def chosen(tx: sqlite3.Connection, ctx: Context, request: ask.Case) -> list[Choice]:
     """What was chosen for a case, the oldest first; reading it is logged."""
+    operators.require(tx, request.as_, "read", request.leg)
     leg = _case(tx, request.leg)
-    operators.require(tx, request.as_, "read", leg.leg)
     standing.may_read(tx, leg, request.as_)
     access.record(tx, access.Access(ctx.clock.now(), request.as_, "read", leg.case_id, leg.leg))
     return choices_of(tx, ctx, leg)

@@ -104,7 +104,7 @@ def open_leg(
 def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     """Writes one event of ours. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
     leg = _leg(tx, request.leg)
-    operators.require(tx, request.as_, request.ev, leg.leg)
+    operator = operators.require(tx, request.as_, request.ev, leg.leg)
     standing.may_act(tx, leg, request.ev, words=bool(request.text or request.ref))
     may_write(tx, ctx)
     writer = _writer(leg, request)
@@ -121,7 +121,7 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     own, theirs = (held.s_count, held.r_count) if writer == "S" else (held.r_count, held.s_count)
     body = EventBody(
         net=ctx.net, sender=ctx.me, to=leg.peer, jti=ctx.dice.uuid4(), leg=leg.leg, n=next_n(tx, leg.leg, writer, own),
-        seen=theirs, ev=request.ev, by=request.as_, offer=offer, reason=_or_unset(request.reason),
+        seen=theirs, ev=request.ev, by=operator.code, offer=offer, reason=_or_unset(request.reason),
         outcome=_or_unset(request.outcome), text=_or_unset(request.text), ref=_or_unset(request.ref),
         to_node=_or_unset(request.to_node), of=_or_unset(request.of), when=_or_unset(request.when),
         files=files_of(request.files),
@@ -225,6 +225,7 @@ def hand_over(tx: sqlite3.Connection, ctx: Context, request: HandOver) -> Done:
 def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirect) -> Done:
     """The sender's confirmation: a new, linked leg. Consent given for another body is not enough."""
     leg = _leg(tx, request.leg)
+    operators.require(tx, request.as_, "offer", leg.leg)
     if leg.side != "S" or leg.state != "redirected":
         raise ProtocolError("illegal-event", field="leg", expected="redirected", got=leg.state)
     standing.may_act(tx, leg, None)

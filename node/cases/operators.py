@@ -47,6 +47,8 @@ RIGHTS: Final[Mapping[str, frozenset[str]]] = {
     "RL-DISF": frozenset(),
 }
 ONLY_ASSIGNED: Final = frozenset({"RL-VOLONT"})
+APP_ALONE: Final = frozenset({"import", "publish"})  # what an application may do for no operator in particular
+APP: Final = "app"  # in the place of a role
 
 
 class Operator(Struct, frozen=True):
@@ -63,7 +65,7 @@ def add(tx: sqlite3.Connection, code: str, role: str, desk: str | None, now: int
     if role not in RIGHTS:
         known = " ".join(sorted(set(table("roles")) & set(RIGHTS)))
         raise ProtocolError("unknown-code", field="role", expected=known, got=role)
-    if not code or len(code) > 32 or not code.isprintable():
+    if not code or len(code) > 32 or not code.isprintable() or "/" in code:
         raise ProtocolError("bad-shape", field="code", expected="1 to 32 printable characters")
     tx.execute(
         "INSERT INTO operator (code, role, desk, active, added) VALUES (?,?,?,1,?)"
@@ -86,7 +88,14 @@ def everybody(db: sqlite3.Connection) -> list[Operator]:
 
 
 def require(db: sqlite3.Connection, code: str, action: str, leg: str | None = None) -> Operator:
-    """The operator, if it may do `action` (on `leg`). Raises unknown-operator, role-forbidden."""
+    """The operator, if it may do `action` (on `leg`). Raises unknown-operator, role-forbidden.
+
+    `code` may be "app/code": an application that acts for an operator has its rights, and never opens a referral
+    (person-only); "app/" acts by itself.
+    """
+    app, slash, acting = code.rpartition("/")
+    if slash:
+        return _require_app(db, app, acting, action, leg)
     row = db.execute("SELECT code, role, desk, active FROM operator WHERE code = ?", (code,)).fetchone()
     if row is None or not row[3]:
         raise ProtocolError("unknown-operator", got=code)
@@ -96,6 +105,18 @@ def require(db: sqlite3.Connection, code: str, action: str, leg: str | None = No
     if leg is not None and operator.role in ONLY_ASSIGNED and not _assigned(db, leg, code):
         raise ProtocolError("role-forbidden", field=action, got=operator.role, expected="assigned")
     return operator
+
+
+def _require_app(db: sqlite3.Connection, app: str, code: str, action: str, leg: str | None) -> Operator:
+    if db.execute("SELECT 1 FROM app WHERE id = ? AND revoked IS NULL", (app,)).fetchone() is None:
+        raise ProtocolError("unknown-operator", got=app)
+    if action == "open":
+        raise ProtocolError("person-only")
+    if code:
+        return require(db, code, action, leg)
+    if action not in APP_ALONE:
+        raise ProtocolError("role-forbidden", field=action, got=APP)
+    return Operator(app, APP, None, True)
 
 
 def assign(tx: sqlite3.Connection, leg: str, code: str, now: int) -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = ["Outbound", "Response"]
 BASE_SECONDS: Final = 30.0  # PROTOCOL §3: 30 s + size / 16 KiB/s (+ wait)
 RATE: Final = 16 * 1024
 CONNECT_SECONDS: Final = 10.0
+LARGE: Final = 1 << 20  # written piece by piece from here on: files travel in batches of some MiB
 MAX_BYTES: Final = 8 * 1024 * 1024  # a batch of 6 MiB and its frame
 
 _AGENT: Final = {"User-Agent": "raccordo", "Accept-Encoding": "identity"}
@@ -75,7 +77,7 @@ class Outbound:
             async with self._opened().request(
                 method,
                 URL(url, encoded=True),
-                data=body,
+                data=body if body is None or len(body) < LARGE else BytesIO(body),
                 headers={**_AGENT, **(headers or {})},
                 allow_redirects=False,
                 proxy=self._proxy,

@@ -67,6 +67,21 @@ class BackupConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30  # what was erased may stay in a copy no longer (GDPR 17)
 
 
+class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The interface for other programs of the office network, over TLS. `listen_host` absent: from this computer only.
+
+    `names`: under which names and addresses they call it; a wildcard address needs some. Without a certificate the
+    program makes one of its own at first use. `origins`: pages that may call; none by default.
+    """
+
+    listen_host: str | None = None
+    listen_port: Port = 0
+    names: tuple[NonEmpty, ...] = ()
+    origins: tuple[NonEmpty, ...] = ()
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
 class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long a desk keeps cases, in months after their end: a decision of the body, with its data protection officer.
 
@@ -85,6 +100,7 @@ class ProgramConfig(msgspec.Struct, frozen=True, kw_only=True):
     bodies: Annotated[tuple[BodyConfig, ...], msgspec.Meta(min_length=1, max_length=1)]
     http: HttpConfig = HttpConfig()
     backup: BackupConfig = BackupConfig()
+    api: ApiConfig = ApiConfig()
     mail: MailConfig | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -153,9 +169,11 @@ def _absolute(config: C, base: Path) -> C:
     http = msgspec.structs.replace(config.http, ca_file=beside(config.http.ca_file))
     named = {name: beside(getattr(config.backup, name)) for name in ("to", "passphrase_file", "key_file")}
     backup = msgspec.structs.replace(config.backup, **named)
+    pem = {name: beside(getattr(config.api, name)) for name in ("cert_file", "key_file")}
+    api = msgspec.structs.replace(config.api, **pem)
     mail = config.mail and msgspec.structs.replace(config.mail, password_file=beside(config.mail.password_file))
     return msgspec.structs.replace(
-        config, data_dir=str(base / config.data_dir), bodies=bodies, http=http, backup=backup, mail=mail
+        config, data_dir=str(base / config.data_dir), bodies=bodies, http=http, backup=backup, api=api, mail=mail
     )
 
 

@@ -22,6 +22,19 @@ TEXTS: Final[dict[str, str]] = {
     "Accorciare i testi della voce.": "Shorten the texts of the entry.",
     "Aggiornare e pubblicare di nuovo.": "Refresh and publish again.",
     "Aggiornare il programma.": "Update the program.",
+    "Farne uno nuovo con «apps add», poi «apps revoke» per quello vecchio.":
+        "Make a new one with “apps add”, then “apps revoke” for the old one.",
+    "Farne uno nuovo con «apps add»: dopo un ripristino da una copia vanno rifatti tutti.":
+        "Make a new one with “apps add”: after a restore all of them have to be made anew.",
+    "Farle un token nuovo con quel permesso, se deve averlo.":
+        "Make it a new token with that scope, if it is to have it.",
+    "Usare l'indirizzo indicato da «apps list», o aggiungere il nome alla configurazione.":
+        "Use the address that “apps list” names, or add the name to the configuration.",
+    "Far aprire l'invio a un operatore, dal programma.": "Let an operator open the referral, in the program.",
+    "Usare una chiave nuova per ogni richiesta nuova.": "Use a new key for each new request.",
+    "Rileggere gli elenchi, poi ripartire dal numero indicato.":
+        "Read the lists again, then start from the number named.",
+    "Indicare un indirizzo https pubblico.": "Name a public https address.",
     "Aggiungerlo con «raccordo-node operators add».": "Add it with “raccordo-node operators add”.",
     "Allegare un PDF, oppure una foto JPEG o PNG. Un HEIC o un TIFF va prima salvato come JPEG, un testo come PDF.":
         "Attach a PDF, or a JPEG or PNG picture. Save a HEIC or a TIFF as JPEG first, a text as PDF.",

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -26,6 +26,9 @@ from node.runtime.ports import Clock, Random
 from node.runtime.problem import PROBLEM_MEDIA, encode_problem
 from node.runtime.routes import Call, Reply, Route
 from protocol.errors import ProtocolError
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Listener", "ServerLimits", "create_server_app", "listen"]
 
@@ -68,6 +71,8 @@ class _Service:
         )
         if error.after is not None:
             response.headers["Retry-After"] = str(error.after)
+        if error.problem.status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = "Bearer"
         if error.code in _CLOSING:
             response.force_close()
         return response
@@ -141,7 +146,7 @@ class Listener:
         await self._server.wait_closed()
 
 
-async def listen(app: web.Application, host: str, port: int) -> Listener:
+async def listen(app: web.Application, host: str, port: int, tls: "ssl.SSLContext | None" = None) -> Listener:
     """Serve `app` at an address with the connection guard. Raises OSError when the address is taken."""
     service = app[_SERVICE]
     limits = service.limits
@@ -161,7 +166,8 @@ async def listen(app: web.Application, host: str, port: int) -> Listener:
         return _GuardedConnection(service, manager, loop=loop, auto_decompress=False, **settings)
 
     try:
-        server = await loop.create_server(connection, host, port, backlog=256)
+        patience = None if tls is None else limits.header_seconds
+        server = await loop.create_server(connection, host, port, backlog=256, ssl=tls, ssl_handshake_timeout=patience)
     except OSError:
         await runner.cleanup()
         raise

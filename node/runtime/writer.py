@@ -42,6 +42,7 @@ class Writer:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._door = threading.Lock()
         self._open = True
+        self.after: Callable[[], None] | None = None  # called on the thread after each group, once it was told
         self._held: _Job | None = None  # work to be done alone, met while a group was gathered
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
@@ -88,6 +89,8 @@ class Writer:
         try:
             while group := self._next_group():
                 _tell(group, self._execute(group))
+                if self.after is not None:
+                    self.after()
         finally:
             self.store.close()
 

@@ -77,7 +77,7 @@ def watched(made: Town) -> Watched:
 
 def state(made: Town) -> dict[str, tuple[int, str]]:
     """Everything that is a claim of the registry, or ours; not the notes that somebody lied."""
-    aside = {"follow_proof", "alarm", "sqlite_sequence", "setting", "peer"}
+    aside = {"follow_proof", "alarm", "feed", "sqlite_sequence", "setting", "peer"}
     return {name: held for name, held in watched(made).tables().items() if name not in aside}
 
 

@@ -12,7 +12,8 @@ from protocol.errors import ProtocolError
 ROOT = Path(__file__).parents[2]
 ROOMS = ("protocol", "node", "registry", "schemas")
 ITALIAN = {"TOML valido", "testo UTF-8", "una cartella fuori dai dati del server", "una cartella nuova",
-           "chiavi già presenti"}  # fmt: skip
+           "chiavi già presenti", "almeno un nome o un indirizzo", "cert_file e key_file insieme",
+           "certificato e chiave PEM"}  # fmt: skip
 DATA = re.compile(r"[\W\d]*|2026-11-20( 11:40)?|\d+ MiB|\W*(or|on)\W*")
 
 
