@@ -30,6 +30,7 @@ from node.exchange.outbox import (
     void_rejected,
     write_or_wait,
 )
+from node.keys import confirming
 from node.runtime.migrations import script
 from protocol import resync as rules
 from protocol.envelope import mid_of, read_copy
@@ -150,7 +151,7 @@ def _send(tx: sqlite3.Connection, ctx: Context, peer: str, body: Body, what: str
     try:
         _, mid = send_body(tx, ctx, peer, body, ctx.dice.bytes(32), raw, place=None, urgent=False)
     except ProtocolError as problem:
-        if problem.code in ("suspended", "unknown-recipient", "not-a-member", "key-unconfirmed"):
+        if problem.code in confirming.NOBODY_TO_SEAL_TO:
             return 0
         raise
     tx.execute("UPDATE outgoing SET about = ? WHERE mid = ?", (what, mid))
