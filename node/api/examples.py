@@ -56,14 +56,14 @@ ASKED: Final[Mapping[str, Said]] = {
         {"to": "distretto", "text": "Serve una valutazione"}, {"to": "distretto", "text": "An assessment is needed"}
     ),
     "post-cases-leg-erasure": Said(
-        {"reason": "request", "basis": "Richiesta della persona del 3/11"},
-        {"reason": "request", "basis": "The person's request of 3 November"},
+        {"reason": "data-subject", "basis": "Richiesta della persona del 3/11"},
+        {"reason": "data-subject", "basis": "The person's request of 3 November"},
     ),
     "post-cases-leg-erasure-answers": Said({"accept": True}),
     "post-cases-leg-rectifications": Said(
         {"description": "Vive con la figlia"}, {"description": "Lives with her daughter"}
     ),
-    "put-cases-leg-limitation": Said({"reason": "a"}),
+    "put-cases-leg-limitation": Said({"reason": "accuracy"}),
     "post-persons-search": Said({"family_name": "Prova", "birth_year": 1950}),
     "put-entries-id": Said(
         _service("Mensa", "Un pasto caldo a pranzo"), _service("Canteen", "A warm meal at lunch time")

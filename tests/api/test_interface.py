@@ -7,13 +7,14 @@ import msgspec
 import pytest
 
 from node.api.endpoints import PREFIX, ROWS
+from node.api.examples import ASKED
 from node.api.scopes import SCOPES
 from node.api.serving import described
 from node.commands import table
 from node.runtime.apps import KEPT
 from protocol.limits import DAY
 from tests.api.vendor import EVERY, Vendor, ask, calling, town
-from tests.node.test_app import reaches, wanted
+from tests.node.test_app import World, reaches, wanted
 
 TO = {"to": "distretto"}
 
@@ -231,7 +232,7 @@ async def test_an_application_alone_imports_and_publishes_and_does_nothing_else_
 
 
 async def test_one_entry_is_written_read_changed_and_taken_back(desks):
-    from node.api.examples import ASKED, ENTRY
+    from node.api.examples import ENTRY
 
     _, a, _ = desks
     said = ASKED["put-entries-id"]
@@ -311,3 +312,36 @@ def test_requests_of_the_interface_are_those_of_the_table():
         assert shape.answer is not None
         for name in row.places:
             assert name in shape.request.__struct_fields__, row.name
+
+
+async def once(app, vendor, leg, path, body):
+    """The same call four times has one effect and one answer."""
+    first = await vendor("POST", f"/cases/{leg}/{path}", body, key="una")
+    assert first.status == 200, first
+    again = await asyncio.gather(*(vendor("POST", f"/cases/{leg}/{path}", body, key="una") for _ in range(3)))
+    assert {one.raw for one in again} == {first.raw}
+    rows = [row for row in (await vendor("GET", "/access-log")).json["rows"] if row["action"].startswith("api ")]
+    assert len(rows) == 2  # the referral, and this once
+
+
+@pytest.mark.parametrize("path", ["recall", "erasure"])
+async def test_what_asks_mailboxes_on_its_way_has_its_effect_once_too(desks, path):
+    """Two transactions with other computers asked in between: answer and key are kept in the one with the effect."""
+    _, a, b = desks
+    async with calling(a) as vendor:
+        leg = (await vendor("POST", "/cases", refer())).json["leg"]
+        await reaches(b, leg, "offered")
+        said = ASKED.get(f"post-cases-leg-{path}")
+        await once(a, vendor, leg, path, said.it if said else {})
+
+
+async def test_what_nobody_fetched_is_taken_back_once(tmp_path):
+    world = World(tmp_path)
+    world.found("tavullia", relays=["distretto"])
+    world.found("distretto", direct=True, relay=True)
+    world.publish()
+    async with world.running("tavullia") as apps:
+        await ask(apps["tavullia"], "operator-add", code="OP", role="RL-RESP")
+        async with calling(apps["tavullia"]) as vendor:
+            leg = (await vendor("POST", "/cases", refer())).json["leg"]
+            await once(apps["tavullia"], vendor, leg, "take-back", {})
