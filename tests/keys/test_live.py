@@ -197,6 +197,7 @@ def test_without_that_key_two_guarantors_put_a_new_one_in_its_place(town):
     town.reaches(T, leg, "offered")
 
 
+@pytest.mark.feature("F004-19")
 def test_suspended_it_is_refused_and_admitted_again_under_another_key_it_goes_on(town):
     leg = town.refer(T, D)
     town.reaches(D, leg, "offered")
@@ -216,7 +217,7 @@ def test_suspended_it_is_refused_and_admitted_again_under_another_key_it_goes_on
     town.reaches(T, leg, "accepted")
 
 
-@pytest.mark.feature("F004-28")
+@pytest.mark.feature("F004-19", "F004-28")
 def test_leaving_with_everything_and_the_others_see_it_and_end_what_was_open(town):
     leg = town.refer(D, T)
     town.reaches(T, leg, "offered")
