@@ -9,7 +9,6 @@ import contextlib
 import logging
 import signal
 import sqlite3
-import statistics
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,12 +20,11 @@ from node import requests as ask
 from node.api.serving import LocalApi
 from node.body import Body
 from node.cases import operators
-from node.cases.commands import find_leg
 from node.commands import Nothing, decode_as, decode_request, run_in, table
 from node.context import set_setting, setting
 from node.courier import Courier
 from node.exchange import erased, erasing, takeback
-from node.exchange.log import leg_row
+from node.exchange.log import find_leg, leg_row
 from node.exchange.outbox import raise_alarm
 from node.follower import Follower
 from node.keys import recovering
@@ -34,7 +32,6 @@ from node.keys.keeper import Keeper
 from node.mailbox import box
 from node.mailbox.handlers import MailboxService
 from node.mailbox.notices import Notifier
-from node.map import proving
 from node.membership_shell import MembershipShell
 from node.publisher import Publisher
 from node.runtime import local, trust
@@ -56,6 +53,7 @@ from protocol import paths
 from protocol.envelope import read_items
 from protocol.errors import ProtocolError
 from protocol.limits import BATCH_BYTES
+from protocol.measures import median
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -311,6 +309,8 @@ class App:
 
     async def _serve_proof(self, call: Call) -> Reply:
         """As the registry does, from our own copy of the log."""
+        from node.map import proving  # few ask: a quarter of a megabyte at rest
+
         ctx = self.body.ctx
         node, id_, vis = proving.proof_of(call)
         if member := "authorization" in call.headers:
@@ -563,7 +563,7 @@ class App:
         """The median of what registry and peers say (PROTOCOL §1)."""
         if not self.courier.clock_skew:
             return
-        offset = round(statistics.median(self.courier.clock_skew.values()))
+        offset = round(median(self.courier.clock_skew.values()))
         held = await self.readers.read(lambda db: int(setting(db, "clock_offset", "0")))
         if abs(offset - held) > 5:
             await self.writer.submit(lambda tx: set_setting(tx, "clock_offset", str(offset)))

@@ -7,7 +7,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 How = Literal["exact", "variant", "successor-name"]
@@ -118,6 +117,8 @@ class Territory:
 
     def suggest(self, text: str) -> list[str]:
         """Codes of comuni whose name looks like the text, best first: to be proposed, never applied."""
+        from difflib import get_close_matches  # only a name nobody knows needs it
+
         bare = _saintless(_undressed(fold_name(text), self._provinces))
         close = get_close_matches(bare, [n for n, i in self._folded.items() if i], n=3, cutoff=0.8)
         return list(dict.fromkeys(istat for name in close if (istat := self._folded[name])))

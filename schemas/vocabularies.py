@@ -6,18 +6,19 @@ Codes are stable and never reused; labels may change. VERSION is stored with eve
 import csv
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 VERSION: Final = "2026-11"
 Row = Mapping[str, str]
+_FOLDER: Final = Path(__file__).parent / "vocab"  # importlib.resources would load zipfile and its three decompressors
 
 
 @cache
 def table(name: str) -> Mapping[str, Row]:
     """The rows of one vocabulary by code, in file order; `name` is the file name without .csv."""
-    text = resources.files("schemas").joinpath("vocab", f"{name}.csv").read_text("utf-8")
+    text = (_FOLDER / f"{name}.csv").read_text("utf-8")
     rows = [{k: v.strip() for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
     key = "istat_code" if name == "comuni" else "code"
     return MappingProxyType({row[key]: MappingProxyType(row) for row in rows})

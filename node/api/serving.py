@@ -117,7 +117,7 @@ class LocalApi:
 
     def _write_down(self, tx: sqlite3.Connection, asked: Asked, answer: bytes) -> None:
         """Which application did what, for whom, on which case: in the log that nobody can change."""
-        from node.cases.commands import find_leg
+        from node.exchange.log import find_leg
         from node.vault import access
 
         request = asked.request

@@ -24,7 +24,7 @@ from node.cases import choices, desk, files, forwarding, late, operators, times,
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
-from node.exchange.log import leg_row
+from node.exchange.log import find_leg, leg_row
 from node.vault import access
 from protocol.errors import ProtocolError
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS
@@ -34,26 +34,6 @@ if TYPE_CHECKING:
 
 SIDES: Final[Mapping[str, str]] = {"received": "R", "sent": "S", "internal": "L"}
 ACTS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"offer", "forwarded"}
-SHORTEST: Final = 4  # characters of an identifier that may stand for the whole
-
-
-def find_leg(db: sqlite3.Connection, text: str) -> str:
-    """The referral meant by its identifier, or by an end of it: people see the last eight characters (ADR 0024).
-
-    Raises unknown-case.
-    """
-    wanted = text.strip().lower()
-    if len(wanted) < SHORTEST or not all(char in "0123456789abcdef-" for char in wanted):
-        raise ProtocolError("unknown-case", expected=f"at least {SHORTEST} characters of its code")
-    rows = (
-        db.execute("SELECT leg FROM leg WHERE leg = ?", (wanted,)).fetchall()
-        or db.execute(
-            "SELECT leg FROM leg WHERE substr(leg, -?2) = ?1 OR substr(leg, 1, ?2) = ?1 LIMIT 2", (wanted, len(wanted))
-        ).fetchall()
-    )
-    if len(rows) != 1:
-        raise ProtocolError("unknown-case", expected="a code that names one referral", got=f"{len(rows)} found")
-    return str(rows[0][0])
 
 
 def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> Done:

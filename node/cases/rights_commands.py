@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from node import requests as ask
 from node.answers import Done, Erasure
 from node.cases import erasure, person, views
-from node.cases.commands import find_leg
 from node.commands import Command
+from node.exchange.log import find_leg
 
 if TYPE_CHECKING:
     from node.body import Body

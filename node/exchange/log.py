@@ -3,12 +3,15 @@
 import sqlite3
 from typing import Final, NamedTuple
 
+from protocol.errors import ProtocolError
 from protocol.referral import Event, Leg, fold
 
 _SELECT = (
     "SELECT leg, side, peer, case_id, state, s_count, r_count, referral, urgency, created, changed, stored_at, ack_by,"
     " respond_by, alarm_at, desk_from, desk_to, parent, linked_from FROM leg "
 )
+
+SHORTEST: Final = 4  # characters of an identifier that may stand for the whole
 
 
 class LegRow(NamedTuple):
@@ -57,6 +60,25 @@ class Entry(NamedTuple):
 
 OFFERED: Final = fold([Event("S", 1, "offer", 0)], [])
 """A leg that holds its offer and nothing else."""
+
+
+def find_leg(db: sqlite3.Connection, text: str) -> str:
+    """The referral meant by its identifier, or by an end of it: people see the last eight characters (ADR 0024).
+
+    Raises unknown-case.
+    """
+    wanted = text.strip().lower()
+    if len(wanted) < SHORTEST or not all(char in "0123456789abcdef-" for char in wanted):
+        raise ProtocolError("unknown-case", expected=f"at least {SHORTEST} characters of its code")
+    rows = (
+        db.execute("SELECT leg FROM leg WHERE leg = ?", (wanted,)).fetchall()
+        or db.execute(
+            "SELECT leg FROM leg WHERE substr(leg, -?2) = ?1 OR substr(leg, 1, ?2) = ?1 LIMIT 2", (wanted, len(wanted))
+        ).fetchall()
+    )
+    if len(rows) != 1:
+        raise ProtocolError("unknown-case", expected="a code that names one referral", got=f"{len(rows)} found")
+    return str(rows[0][0])
 
 
 def leg_row(db: sqlite3.Connection, leg: str) -> LegRow | None:
