@@ -26,8 +26,9 @@ CREATE TABLE restore_log (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, what TEXT
 
 -- Peers that have to tell us what we forgot: legs created up to `begun` stand still until `answered`.
 -- nonce: of the question whose answer is taken in, '' while none is out; said: when it was asked last.
+-- proven: 0 when one peer alone says that we forgot something, which stops nothing with the others.
 CREATE TABLE resync (peer TEXT PRIMARY KEY, nonce TEXT NOT NULL DEFAULT '', begun INTEGER NOT NULL,
-  said INTEGER NOT NULL DEFAULT 0, answered INTEGER) WITHOUT ROWID;
+  said INTEGER NOT NULL DEFAULT 0, answered INTEGER, proven INTEGER NOT NULL) WITHOUT ROWID;
 """,
     ),
 )
@@ -52,17 +53,17 @@ def mark(tx: sqlite3.Connection, now: int, *, above: int = 0) -> tuple[str, ...]
     set_setting(tx, RESTORED_AT, str(now))
     tx.execute("DELETE FROM resync")
     for peer in peers:
-        open_with(tx, peer, now)
+        open_with(tx, peer, now, proven=True)
     _log(tx, now, "restored")
     return peers
 
 
-def open_with(tx: sqlite3.Connection, peer: str, now: int) -> None:
+def open_with(tx: sqlite3.Connection, peer: str, now: int, *, proven: bool) -> None:
     """From now on what there was with this peer stands still, until it has told us."""
     tx.execute(
-        "INSERT INTO resync (peer, begun) VALUES (?, ?) ON CONFLICT (peer) DO UPDATE"
-        " SET nonce = '', begun = excluded.begun, said = 0, answered = NULL",
-        (peer, now),
+        "INSERT INTO resync (peer, begun, proven) VALUES (?, ?, ?) ON CONFLICT (peer) DO UPDATE"
+        " SET nonce = '', begun = excluded.begun, said = 0, answered = NULL, proven = excluded.proven",
+        (peer, now, proven),
     )
 
 
@@ -121,7 +122,7 @@ def may_open_child(db: sqlite3.Connection, parent: LegRow) -> bool:
 
     What protocol.forwarding.check_open is told.
     """
-    (newest,) = db.execute("SELECT MAX(begun) FROM resync WHERE answered IS NULL").fetchone()
+    (newest,) = db.execute("SELECT MAX(begun) FROM resync WHERE answered IS NULL AND proven").fetchone()
     return newest is None or parent.created > int(newest)
 
 

@@ -200,17 +200,31 @@ def _acknowledged(db: sqlite3.Connection, leg: str, side: str) -> int:
 # -- we lost something
 
 
-def begin(tx: sqlite3.Connection, ctx: Context, peer: str, *, named: Iterable[int] = ()) -> bool:
-    """Asks `peer` for all it holds between us; False while that question is open already, or was answered just now."""
+def begin(tx: sqlite3.Connection, ctx: Context, peer: str, *, named: Iterable[int] = (), proven: bool = False) -> bool:
+    """Asks `peer` for all it holds between us; False while that question is open already, or was answered just now.
+
+    `proven`: not that peer's word alone, but a signature of ours says that we forgot something.
+    """
     now = ctx.clock.now()
     row = tx.execute("SELECT answered FROM resync WHERE peer = ?", (peer,)).fetchone()
     if row is not None and (row[0] is None or now - int(row[0]) < ANSWERS_EVERY):
         return False
     restored.raise_epoch(tx, named, now)
-    restored.open_with(tx, peer, now)
+    restored.open_with(tx, peer, now, proven=proven)
     raise_alarm(tx, now, restored.ALARM, peer, None, None)
     _ask(tx, ctx, peer)
     return True
+
+
+def _ask_everybody(tx: sqlite3.Connection, ctx: Context, now: int) -> None:
+    """We forgot what we had signed: then what we had with the others may be forgotten too. Each is asked once a day."""
+    tx.execute("UPDATE resync SET proven = 1 WHERE answered IS NULL")
+    for (peer,) in tx.execute(
+        "SELECT DISTINCT peer FROM leg WHERE side != 'L' AND peer NOT IN (SELECT peer FROM resync WHERE begun > ?)"
+        " ORDER BY peer",
+        (now - AGAIN,),
+    ).fetchall():
+        begin(tx, ctx, peer, proven=True)
 
 
 def _ask(tx: sqlite3.Connection, ctx: Context, peer: str) -> None:
@@ -450,9 +464,11 @@ def _complete(tx: sqlite3.Connection, ctx: Context, peer: str, now: int) -> list
     tx.execute("DELETE FROM resync_page WHERE peer = ?", (peer,))
     ctx.case_keys.forget(tx, _page_key(peer))
     legs = [*dict.fromkeys([*held, *found])]
-    changed = [leg for leg in legs if _repair(tx, ctx, peer, leg, found.get(leg, []), now)]
+    done = {leg: _repair(tx, ctx, peer, leg, found.get(leg, []), now) for leg in legs}
     void_rejected(tx, ctx, peer)
-    return changed
+    if any(repaired.forgotten for repaired in done.values()):
+        _ask_everybody(tx, ctx, now)
+    return [leg for leg, repaired in done.items() if repaired.changed]
 
 
 def _read(ctx: Context, peer: str, leg: str, event: CopiedEvent) -> _Found:
@@ -483,17 +499,26 @@ def _gone(db: sqlite3.Connection, peer: str, leg: CopiedLeg) -> list[_Found]:
     return found
 
 
-def _repair(tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found: Sequence[_Found], now: int) -> bool:
-    """One leg. True when something of it changed."""
+class _Repaired(NamedTuple):
+    """Whether something of a leg changed, and whether we had forgotten what we signed."""
+
+    changed: bool = False
+    forgotten: bool = False
+
+
+def _repair(
+    tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found: Sequence[_Found], now: int
+) -> _Repaired:
+    """One leg, from what its other side holds of it."""
     row = leg_row(tx, leg_id)
     if row is None:
         row = _begun_by(tx, ctx, peer, leg_id, found, now)
         if row is None:
             tx.execute("INSERT INTO resync_gone VALUES (?) ON CONFLICT DO NOTHING", (leg_id,))
-            return False
+            return _Repaired()
         insert_leg(tx, row)
     if row.peer != peer or row.side == "L":
-        return False
+        return _Repaired()
     side: Writer = "S" if row.side == "S" else "R"
     mine = [f for f in found if f.ours]
     if row.state == "none" and (begun := _begun_by(tx, ctx, peer, leg_id, found, now)) is not None:
@@ -525,7 +550,7 @@ def _repair(tx: sqlite3.Connection, ctx: Context, peer: str, leg_id: str, found:
     if changed:
         parts.settle(tx, ctx, leg_id)
         settle_changed(tx, ctx, [leg_id])  # what is erased here stays so, given back or not
-    return changed
+    return _Repaired(changed, any(f.body is not None and f.jti in todo.take for f in mine))
 
 
 def _take_theirs(tx: sqlite3.Connection, ctx: Context, row: LegRow, found: Sequence[_Found], now: int) -> bool:

@@ -365,3 +365,26 @@ def test_a_sealing_that_comes_beside_what_closes_its_gap_is_acknowledged_once(am
     parcel = first[0]
     a.answered(parcel, answer)
     assert a.one("SELECT COUNT(*) FROM outgoing WHERE s IS NOT NULL") == 0
+
+
+def test_a_proven_loss_is_asked_of_everybody_and_one_members_word_stops_nothing_with_the_others(ambito):
+    a, b, c = ambito["tavullia"], ambito["distretto"], ambito["pesaro"]
+    parent = a.refer("distretto").leg
+    other = b.refer("pesaro").leg
+    ambito.carry()
+    row = b.store.read(lambda db: leg_row(db, parent))
+    ambito.clock.at += 1
+    b.run(lambda tx: resync.begin(tx, b.ctx, "pesaro"))
+    assert b.store.read(restored.open_peers) == ("pesaro",)
+    assert b.store.read(lambda db: restored.may_open_child(db, row)), "a claim alone is no restore"
+    ambito.settle()
+    copy = b.backup()
+    b.act(parent, "accept")
+    c.act(other, "accept")
+    ambito.carry()
+    b.restore(copy)
+    a.begin()
+    ambito.carry()
+    assert "pesaro" in b.store.read(lambda db: [peer for (peer,) in db.execute("SELECT peer FROM resync WHERE proven")])
+    ambito.settle()
+    assert together(parent, a, b) == "accepted" and together(other, b, c) == "accepted"

@@ -227,7 +227,8 @@ def nothing_alarming(world: "World", held: Held) -> None:
             code == "rejected" and not (world.plan.has("defect") or world.plan.has("restore"))
         ):
             raise Violation("I6-false-alarm", f"{held.name} {code} {leg}")
-        if code in _TAMPERED:
+        forgotten = code == "own-entry-foreign-routes" and held.name in world.history.restored  # it stated them itself
+        if code in _TAMPERED and not forgotten:
             raise Violation("I20-false-alarm", f"{held.name} {code}")
 
 
