@@ -32,7 +32,8 @@ def sandbox(session: Session, once: bool, late: int) -> None:
     from node.sandbox import Sandbox, prove
     from node.sandbox_partner import DESKS
 
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    for goodbye in (signal.SIGTERM, signal.SIGINT):  # a shell ignores SIGINT for what it starts in the background
+        signal.signal(goodbye, lambda *_: _interrupt())
     made = Sandbox(late)
     try:
         made.start(session.tell)

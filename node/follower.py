@@ -60,13 +60,14 @@ class Follower:
             await woken(self._wake, pause)
 
     async def once(self) -> None:
-        """One look without waiting: used by `sync`. What the loop took in the meantime is no refusal."""
+        """One look without waiting: used by `sync`. Where the loop took a page in the meantime, it looks once more."""
         if self._body.ctx.joined:
             try:
                 await self._follow(wait=0)
             except ProtocolError as problem:
                 if problem.code != "log-moved":
                     raise
+                await self._follow(wait=0)
 
     async def proof(self, request: ask.Prove) -> bytes:
         """The board's own proof of an entry of our map, whatever it is worth. Raises not-found, unreachable…"""

@@ -82,7 +82,7 @@ CREATE TABLE resync_given (peer TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT R
 CREATE TABLE resync_gone (leg TEXT PRIMARY KEY) WITHOUT ROWID;
 -- What a person wrote after a loss that nobody knew of. `again`: the event that says it anew; NULL: it became illegal
 -- meanwhile and is given back to be looked at.
-CREATE TABLE given_back (leg TEXT NOT NULL, writer TEXT NOT NULL, n INTEGER NOT NULL, jti TEXT PRIMARY KEY,
+CREATE TABLE given_back (jti TEXT PRIMARY KEY, leg TEXT NOT NULL, writer TEXT NOT NULL, n INTEGER NOT NULL,
   kind TEXT NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL, again TEXT) WITHOUT ROWID;
 """,
     ),

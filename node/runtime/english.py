@@ -274,8 +274,10 @@ TEXTS: Final[dict[str, str]] = {
     "Provare che si apra: «backup verify FILE».": "Try to open it: “backup verify FILE”.",
     "Scegliere un'altra cartella, o aggiungere --replace: quello che c'è viene messo da parte.":
         "Choose another directory, or add --replace: what is there is put aside.",
-    "Telefonare all'ufficio, poi «raccordo-node restore --confirm-peer ENTE».":
-        "Telephone that member, then “raccordo-node restore --confirm-peer MEMBER”.",
+    "Si chiede da sé: di solito bastano pochi minuti. Se l'ufficio non risponde, telefonare, poi "
+    "«raccordo-node restore --confirm-peer ENTE».":
+        "It is asked by itself: a few minutes are usually enough. If that member does not answer, telephone, then "
+        "“raccordo-node restore --confirm-peer MEMBER”.",
     "Telefonare, poi «restore --confirm-peer ENTE --as CODICE».":
         "Telephone, then “restore --confirm-peer MEMBER --as CODE”.",
     "Tornato da una copia; enti da sentire: {nodes}": "Restored from a copy; members to hear from: {nodes}",

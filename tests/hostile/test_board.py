@@ -359,7 +359,7 @@ async def test_wild_answers_to_a_delivery_lose_and_settle_nothing(lied: Town) ->
         assert len(lied.liar.asked) > asked, note
         row = (
             watched(lied)
-            .db.execute("SELECT s IS NOT NULL, stored FROM outgoing WHERE dest = 'ladro' AND s IS NOT NULL")
+            .db.execute("SELECT s IS NOT NULL, stored FROM outgoing WHERE leg IS NOT NULL AND s IS NOT NULL")
             .fetchall()
         )
         assert row == [(1, None)], note
