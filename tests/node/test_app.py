@@ -175,12 +175,14 @@ async def test_what_was_written_while_everything_was_off_leaves_after_the_restar
 
 
 async def test_sync_is_not_refused_because_the_program_itself_was_faster(world, monkeypatch):
-    """The follower's own turn took the page that `sync` was fetching: there is nothing left to do."""
+    """The follower's own turn took the page that `sync` was fetching: it looks once more, from where the copy is now."""
     taken = []
 
     async def meanwhile(self, wait):
         taken.append(wait)
-        raise ProtocolError("log-moved", expected="0", got="4")
+        if taken.count(0) < 2:
+            raise ProtocolError("log-moved", expected="0", got="4")
+        return False
 
     async def no_news(self, registry):
         return False
@@ -191,7 +193,7 @@ async def test_sync_is_not_refused_because_the_program_itself_was_faster(world, 
     monkeypatch.setattr(MembershipShell, "refresh", no_news)
     async with world.running("tavullia") as apps:
         await ask(apps["tavullia"], "sync")
-    assert 0 in taken
+    assert taken.count(0) == 2
 
 
 async def test_a_call_without_a_members_signature_is_refused_with_the_time(world):
