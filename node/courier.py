@@ -263,12 +263,16 @@ class Courier:
     async def call(
         self, method: str, base: str, target: str, *, aud: str, body: bytes | None, wait: float = 0
     ) -> Response:
-        """One signed call; a 401 that tells the server's time is tried once more with that offset."""
+        """One signed call; a 401 that tells another time than the one we named is tried once more with that offset.
+
+        Also back to none: somebody put our clock right meanwhile.
+        """
+        believed = self.clock_skew.get(base, 0)
         try:
-            return await self._call(method, base, target, aud, body, wait, self.clock_skew.get(base, 0))
+            return await self._call(method, base, target, aud, body, wait, believed)
         except AnsweredError as problem:
             skew = (problem.server_time or 0) - self._body.clock.now()
-            if problem.code != "unauthenticated" or problem.server_time is None or abs(skew) < 60:
+            if problem.code != "unauthenticated" or problem.server_time is None or abs(skew - believed) < 60:
                 raise
             self.clock_skew[base] = skew
             return await self._once_more(method, base, target, aud, body, wait, skew)

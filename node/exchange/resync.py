@@ -213,6 +213,7 @@ def begin(tx: sqlite3.Connection, ctx: Context, peer: str, *, named: Iterable[in
     restored.open_with(tx, peer, now, proven=proven)
     raise_alarm(tx, now, restored.ALARM, peer, None, None)
     _ask(tx, ctx, peer)
+    _greet_anew(tx, ctx)
     return True
 
 
@@ -225,6 +226,19 @@ def _ask_everybody(tx: sqlite3.Connection, ctx: Context, now: int) -> None:
         (now - AGAIN,),
     ).fetchall():
         begin(tx, ctx, peer, proven=True)
+
+
+def _greet_anew(tx: sqlite3.Connection, ctx: Context) -> None:
+    """Whoever forgot towards one may have forgotten towards all: the others are told our counts in the new epoch.
+
+    Those of the old one look overtaken to them, and a number of it that they name tells us nothing any more. Nothing
+    stands still for it: what one peer says must not stop our work with another.
+    """
+    tx.execute("DELETE FROM outgoing WHERE about = 'hello'")
+    open_now = {*restored.open_peers(tx)}
+    for (peer,) in tx.execute(_PEERS_TO_GREET, (ctx.clock.now() - REMEMBERED,)).fetchall():
+        if peer not in open_now:
+            _hello(tx, ctx, peer)
 
 
 def _ask(tx: sqlite3.Connection, ctx: Context, peer: str) -> None:

@@ -388,3 +388,25 @@ def test_a_proven_loss_is_asked_of_everybody_and_one_members_word_stops_nothing_
     assert "pesaro" in b.store.read(lambda db: [peer for (peer,) in db.execute("SELECT peer FROM resync WHERE proven")])
     ambito.settle()
     assert together(parent, a, b) == "accepted" and together(other, b, c) == "accepted"
+
+
+def test_who_was_shown_its_loss_by_one_peer_asks_the_slower_ones_the_same_hour(ambito):
+    """Counts in the old epoch look overtaken, and numbers of it say nothing once a new one has begun."""
+    a, b, c = ambito["tavullia"], ambito["distretto"], ambito["pesaro"]
+    legs = [a.refer("distretto").leg, c.refer("distretto").leg]
+    ambito.carry()
+    copy = b.backup()
+    for leg in legs:
+        b.act(leg, "accept")
+        b.act(leg, "start")
+    ambito.carry()
+    b.restore(copy)
+    b.begin()
+    slow = [parcel for parcel in b.due() if parcel.dest == "tavullia"]  # reached through a mailbox
+    [quick] = [parcel for parcel in b.due() if parcel.dest == "pesaro"]
+    b.answered(quick, c.receive(quick.items).answer)
+    for parcel in slow:
+        b.answered(parcel, a.receive(parcel.items).answer)
+    ambito.carry()
+    for leg, peer in zip(legs, (a, c), strict=True):
+        assert together(leg, peer, b) == "in-charge"

@@ -117,6 +117,19 @@ async def test_a_peer_whose_clock_is_an_hour_off_is_told_the_time_and_its_second
         app.courier.clock_skew.clear()
 
 
+@pytest.mark.parametrize("off", [HOUR, -HOUR])
+async def test_a_clock_that_was_put_right_is_not_corrected_any_more(served: Town, off: int) -> None:
+    app = served.nodes["montelabbate"]
+    url, target = f"http://127.0.0.1:{served.ports['bacheca']}", f"{paths.mailbox('montelabbate')}?wait=0"
+    app.courier.clock_skew[url] = off  # learnt while our clock was wrong
+    try:
+        answer = await app.courier.call("GET", url, target, aud="bacheca", body=None)
+        assert answer.status == 200
+        assert app.courier.clock_skew[url] == 0
+    finally:
+        app.courier.clock_skew.clear()
+
+
 async def ask(town: Town, server, name: str, **fields: object):
     """As `run`, where the server's own clock is the wrong one."""
     return await server.send(command(town, server, name, json.dumps(fields).encode()))
