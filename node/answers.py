@@ -126,6 +126,30 @@ class CaseView(Struct, frozen=True, kw_only=True):
     files: list[FileLine] = []
 
 
+class Slip(Struct, frozen=True, kw_only=True):
+    """One service as a person takes it along: who gives it, when, where, which papers; "" or [] where not known."""
+
+    id: str
+    node: str
+    at: int
+    name: str
+    body: str
+    what: str
+    how: str
+    for_whom: list[str]
+    opening: str
+    hours: str
+    address: str
+    phones: list[str]
+    email: str
+    papers: list[str]
+    requirements: str
+    cost: str
+    waiting: str
+    verified: str
+    warnings: list[str]
+
+
 class Late(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One referral that waits: `since` it does, `n` of the event that began it (of its writer's log)."""
 

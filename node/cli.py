@@ -23,6 +23,7 @@ from node import (
     cli_routing,
     cli_sandbox,
     cli_setup,
+    cli_slips,
 )
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
 from node.runtime.cli_kit import Folder, version_option
@@ -51,6 +52,7 @@ for command in (
     *cli_catalogue.COMMANDS,
     *cli_map.COMMANDS,
     *cli_proofs.COMMANDS,
+    *cli_slips.COMMANDS,
     *cli_cases.COMMANDS,
     *cli_routing.COMMANDS,
     *cli_late.COMMANDS,

@@ -30,6 +30,7 @@ from node.cli_kit import (
     read_json,
 )
 from node.cli_map import Advice, advice_text
+from node.cli_slips import slip_instead
 from node.runtime import terminal
 from protocol.errors import ProtocolError
 from schemas.bodies import Basis, Offer, Person
@@ -355,7 +356,14 @@ def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
     if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
         raise click.Abort
     request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"], files=files)
-    session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
+    try:
+        raw = session.call("refer", request)
+    except ProtocolError as error:
+        if error.code != "external-body" or session.json:
+            raise
+        slip_instead(session, to)
+        return
+    session.show(raw, Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
 
 
 _OFFER: Final = (

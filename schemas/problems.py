@@ -141,6 +141,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "role-forbidden": Problem(403, "never", "Il ruolo dell'operatore non lo consente.", "the operator's role does not allow it", "Chiederlo a chi ha il ruolo adatto: «operators list» dice chi c'è."),
     "unknown-operator": Problem(403, "after-fix", "Codice operatore sconosciuto o disattivato.", "unknown or disabled operator code", "Aggiungerlo con «raccordo-node operators add»."),
     "unknown-recipient": Problem(404, "after-fix", "Il destinatario non è un aderente.", "the recipient is not a member", "Scegliere un altro ufficio dalla mappa."),
+    "external-body": Problem(409, "never", "Questo ente non è nella rete e non riceve invii.", "listed in the map, but no member: it receives no referrals", "Dare alla persona il foglio con orari e recapiti: «slip»."),
     "incapable-recipient": Problem(409, "after-fix", "Il destinatario non può ricevere questo tipo di invio.", "the recipient lacks the capability", "Scegliere un ufficio abilitato."),
     "basis-required": Problem(422, "after-fix", "Manca la base giuridica o il consenso.", "legal basis missing", "Indicare la base giuridica."),
     "person-not-allowed": Problem(422, "after-fix", "Questo tipo di invio non ammette dati della persona.", "this kind carries no person fields", "Togliere i dati della persona."),

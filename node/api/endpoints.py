@@ -21,6 +21,7 @@ ROWS: Final[tuple[Endpoint, ...]] = (
     # -- the map
     _row("GET", "/services", "search", "map:read", "I servizi che rispondono, con il perché", "The services that answer, each with why"),
     _row("GET", "/services/{id}", "service", "map:read", "Una scheda della mappa", "One entry of the map"),
+    _row("GET", "/services/{id}/slip", "slip", "map:read", "Il foglio di orientamento per la persona, senza nomi", "The orientation slip for the person, without names"),
     _row("GET", "/services/{id}/proof", "proof", "map:read", "La prova di una scheda", "The proof of one entry"),
     _row("GET", "/map", "map", "map:read", "La mappa intera, a pagine", "The whole map, in pages"),
     _row("GET", "/guide", "guide", "map:read", "La guida: per ente, servizio, luogo, persone", "The guide: by body, service, place, people"),

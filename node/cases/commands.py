@@ -20,7 +20,7 @@ from node.answers import (
     Times,
     ToRoute,
 )
-from node.cases import choices, desk, files, forwarding, late, operators, times, views
+from node.cases import choices, desk, files, forwarding, late, operators, slips, times, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -58,7 +58,12 @@ def find_leg(db: sqlite3.Connection, text: str) -> str:
 
 def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> Done:
     linked = find_leg(tx, request.linked_from) if request.linked_from else None
-    return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
+    try:
+        return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
+    except ProtocolError as error:
+        if error.code == "unknown-recipient" and slips.given_by(tx, body, request.to):
+            raise ProtocolError("external-body", field="to", got=request.to) from None
+        raise
 
 
 def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> Done:
@@ -197,6 +202,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "attachment-save": Command(ask.SaveAttachment, _save_attachment, writes=True),
     "route": Command(ask.Route, _route, writes=False),
     "times": Command(ask.Nothing, _times, writes=False),
+    "slip": Command(ask.Slip, slips.slip, writes=False),
     "late": Command(ask.Nothing, _late, writes=False),
     "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),
     "needed": Command(ask.Needed, _needed, writes=True, sends=True),

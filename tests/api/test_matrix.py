@@ -22,6 +22,7 @@ module_loop = pytest.mark.asyncio(loop_scope="module")
 NEEDS = {
     "get-services": ("map:read", None),
     "get-services-id": ("map:read", None),
+    "get-services-id-slip": ("map:read", None),
     "get-services-id-proof": ("map:read", None),
     "get-map": ("map:read", None),
     "get-guide": ("map:read", None),

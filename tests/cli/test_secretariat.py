@@ -1,9 +1,12 @@
 """What the secretariat of a desk does and where it ends: rows of the feature list shown with the commands alone."""
 
+import json
+
 import pytest
 
+from node.cli import cli
 from tests.cli.test_case_commands import BASIS, PERSON, refer
-from tests.cli.town import Town
+from tests.cli.town import Town, sheet
 
 SENDER, RECEIVER = "comune-tavullia", "distretto"
 
@@ -105,3 +108,59 @@ def test_taking_in_charge_is_another_role_another_state_and_tells_only_that_it_b
     patronato("accept", other, "--as", "AS")
     refused = patronato("start", other, "--as", "AS", ok=False)
     assert "not-capable" in refused.stderr  # and only of a body that is admitted to do it
+
+
+EXTERNAL = """ente;servizio;descrizione;destinatari;indirizzo;comune;telefono;orari;documenti;costo;aggiornato al
+INPS;Sportello pensioni;Domande di pensione e prestazioni;tutti;Via Esempio Nazionale 9;Pesaro;0721 000777;lun-ven 9-12;documento di identità;gratuito;10/11/2026
+"""
+
+
+@pytest.fixture
+def listing(town, tmp_path):
+    """The town with its maps, and one body that is no member in the catalogue of a comune."""
+    town["comune-tavullia"]("import", sheet("comune-tavullia"))
+    town["distretto"]("import", sheet("distretto"))
+    external = tmp_path / "esterni.csv"
+    external.write_text(EXTERNAL, "utf-8")
+    town["comune-pesaro"]("import", external)
+    for node in town.nodes.values():
+        node("publish")
+    town.post()
+    return town
+
+
+@pytest.mark.feature("F001-28")
+@pytest.mark.parametrize("name", ["INPS", "inps"])
+def test_a_referral_to_a_body_without_a_desk_in_the_network_becomes_a_slip(listing, name):
+    desk = listing[SENDER]
+    done = desk("refer", name, "--as", "OP", "--referral", "RK-SEGN", *PERSON, *BASIS)
+    assert "non è nella rete: nessun invio parte" in done.stderr
+    for shown in ("FOGLIO DI ORIENTAMENTO", "INPS", "0721000777", "lun-ven 9-12", "documento di identità"):
+        assert shown in done.stdout
+    assert "Inventata" not in done.output
+    assert desk.json("sent", "--all") == [] and listing.carry() == 0
+    refused = desk("refer", name, "--as", "OP", "--referral", "RK-SEGN", *PERSON, *BASIS, "--json", ok=False)
+    assert refused.exit_code == 1 and json.loads(refused.stdout)["code"] == "external-body"
+    assert "unknown-recipient" in desk("refer", "nessuno", "--as", "OP", "--referral", "RK-SEGN", *PERSON, *BASIS,
+                                       ok=False).stderr  # fmt: skip
+
+
+@pytest.mark.feature("F003-05")
+def test_from_the_question_to_the_slip_nobody_is_named_and_nothing_is_kept(listing, tmp_path):
+    desk = listing[SENDER]
+    before = raw_files(desk)
+    (hit, *_) = desk.json("search", "pensione")["items"]
+    out = tmp_path / "foglio.txt"
+    desk("slip", hit["id"][:8], "--out", out)
+    text = out.read_text("utf-8")
+    assert hit["name"] in text and "Verificato il" in text and "Orari" in text
+    asked = {name for param in cli.commands["slip"].params for name in param.opts}
+    assert asked == {"id_", "--node", "--out", "--json"}  # nowhere to write who it is for
+    assert raw_files(desk) == before  # not a byte of the store changed
+    leg = desk.json("refer", RECEIVER, "--as", "OP", "--referral", "RK-INFO", "--subject", "none", "--need", "NA-ECON",
+                    "--yes", "--description", "domanda senza persone")["leg"]  # fmt: skip
+    listing.carry()
+    for node in (desk, listing[RECEIVER]):
+        assert "person" not in node.json("case", leg, "--as", "OP")["offer"]
+        held = raw_files(node)
+        assert b"Inventata" not in held and b"senza persone" not in held
