@@ -186,6 +186,19 @@ class Times(Struct, frozen=True, kw_only=True):
     oldest: int | None
 
 
+class Attempts(Struct, frozen=True, kw_only=True):
+    """Accepted referrals of one side, R received, S sent: of `known` of the `cases` the sheet says how many offices
+
+    came before; `mean` of those, `spread` as (offices, referrals).
+    """
+
+    side: str
+    cases: int
+    known: int
+    mean: float | None
+    spread: list[tuple[int, int]]
+
+
 class ToRoute(Struct, frozen=True, kw_only=True):
     """One case of the queue; `why`: "new" (accepted, nobody chosen yet) or "again" (the last office gave no outcome).
 

@@ -182,12 +182,14 @@ LABELS: Final[Mapping[str, str]] = {
     "safe_contact": "Contatto sicuro", "no_contact": "Non contattare", "household_size": "Persone in famiglia",
     "minors": "Minori", "law": "Norma", "purpose": "Finalità", "notice_version": "Informativa",
     "notice_date": "Informativa del", "consent_to": "Consenso per", "consent_how": "Consenso dato",
+    "who": "Chiede", "email": "E-mail",
     "kind": "Chi segnala", "name": "Chi", "role": "Ruolo", "person_informed": "La persona è informata",
     "autonomy": "Autonomia", "disability": "Invalidità", "current_care": "Cure in corso",
     "discharge_date": "Dimissione", "prescriber": "Chi prescrive",
 }  # fmt: skip
 PARTS: Final[Mapping[str, str]] = {
-    "basis": "Base giuridica", "person": "Persona", "reporter": "Chi segnala", "health": "Salute",
+    "basis": "Base giuridica", "person": "Persona", "reporter": "Chi segnala", "requester": "Gruppo o ente",
+    "health": "Salute",
 }  # fmt: skip
 
 
@@ -242,6 +244,7 @@ def _fields(part: Struct) -> list[str]:
     return found
 
 
+WHO: Final[Mapping[str, str]] = {"group": "un gruppo di persone", "body": "un ente o un'istituzione"}
 CODES: Final[Mapping[str, str]] = {
     "need": "need_areas", "target": "target_groups", "category": "service_categories", "language": "languages",
 }  # fmt: skip
@@ -260,6 +263,8 @@ def _value(name: str, value: object) -> str:
 
         row = table("comuni").get(text)
         return row["name"] if row else text
+    if name == "who":
+        return WHO.get(text, text)
     if name in CODES:
         return _words(CODES[name], text)
     return italian_day(text)
@@ -331,6 +336,10 @@ def _reason(code: str) -> str:
 @click.option("--safe-contact", help="Contatto sicuro.")
 @click.option("--household-size", type=Whole(), help="Persone in famiglia.")
 @click.option("--reporter", type=OneOf("self", "relative", "neighbour", "professional", "body"), help="Chi segnala.")
+@click.option("--requester", type=OneOf("group", "body"), help="Chiede un gruppo o un ente, per sé: nessuna persona.")
+@click.option("--requester-name", help="Nome del gruppo o dell'ente.")
+@click.option("--requester-phone", help="Telefono del gruppo o dell'ente.")
+@click.option("--requester-email", help="E-mail del gruppo o dell'ente.")
 @click.option("--law", help="Base giuridica, per esempio «GDPR 6(1)(e)».")
 @click.option("--purpose", help="Finalità della comunicazione.")
 @click.option("--notice-version", help="Versione dell'informativa data.")
@@ -389,6 +398,11 @@ def _offer(given: Mapping[str, Any]) -> Offer:
         offer["person"]["residence"] = _istat(given["residence"])
     if given["reporter"] is not None:
         offer["reporter"] = {**offer.get("reporter", {}), "kind": given["reporter"]}
+    asking = {"who": given["requester"], **{name: given[f"requester_{name}"] for name in ("name", "phone", "email")}}
+    if asking := {name: value for name, value in asking.items() if value is not None}:
+        offer["requester"] = {**offer.get("requester", {}), **asking}
+        if given["subject"] is None and "subject" not in held:
+            offer["subject"] = "group" if offer["requester"].get("who") == "group" else "none"
     if (said := seconds(given["said_by_voice"], "said-by-voice")) is not None:
         offer["by_voice_at"] = said
     if "referral" not in offer:

@@ -10,6 +10,7 @@ from node import requests as ask
 from node.answers import (
     AccessLine,
     AccessLog,
+    Attempts,
     CaseLine,
     CaseView,
     Choice,
@@ -20,7 +21,7 @@ from node.answers import (
     Times,
     ToRoute,
 )
-from node.cases import choices, desk, files, forwarding, late, operators, slips, times, views
+from node.cases import attempts, choices, desk, files, forwarding, late, operators, slips, times, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -133,6 +134,10 @@ def _times(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Times]:
     return times.times(db, body.ctx)
 
 
+def _attempts(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Attempts]:
+    return attempts.attempts(db, body.ctx)
+
+
 def _still_needed(tx: sqlite3.Connection, body: "Body", request: ask.StillNeeded) -> Done:
     act = ask.Act(leg=request.leg, ev="ask", as_=request.as_, reason=late.STILL_NEEDED, text=late.QUESTION)
     return _act(tx, body, act)
@@ -202,6 +207,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "attachment-save": Command(ask.SaveAttachment, _save_attachment, writes=True),
     "route": Command(ask.Route, _route, writes=False),
     "times": Command(ask.Nothing, _times, writes=False),
+    "attempts": Command(ask.Nothing, _attempts, writes=False),
     "slip": Command(ask.Slip, slips.slip, writes=False),
     "late": Command(ask.Nothing, _late, writes=False),
     "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),

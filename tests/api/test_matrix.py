@@ -46,6 +46,7 @@ NEEDS = {
     "post-cases-leg-needed": ("cases:write", "answer"),
     "get-late": ("cases:read", None),
     "get-times": ("cases:read", None),
+    "get-attempts": ("cases:read", None),
     "get-to-route": ("cases:read", None),
     "get-cases-leg-candidates": ("cases:read", "forward"),
     "get-cases-leg-routings": ("cases:read", "read"),

@@ -164,3 +164,109 @@ def test_from_the_question_to_the_slip_nobody_is_named_and_nothing_is_kept(listi
         assert "person" not in node.json("case", leg, "--as", "OP")["offer"]
         held = raw_files(node)
         assert b"Inventata" not in held and b"senza persone" not in held
+
+
+@pytest.mark.feature("F003-15")
+def test_nothing_is_added_to_a_sheet_once_the_person_is_in_charge_and_the_outcome_comes_back(town, tmp_path):
+    sender, receiver = town[SENDER], town[RECEIVER]
+    leg = refer(town)
+    receiver("open", leg, "--as", "OP")
+    receiver("accept", leg, "--as", "OP")
+    town.carry()
+    more = tmp_path / "scheda.json"
+    offer = sender.json("case", leg, "--as", "OP")["offer"]
+    more.write_text(json.dumps({**offer, "description": "prima della presa in carico"}))
+    sender("amend", leg, "--as", "OP", "--file", more)
+    town.carry()
+    receiver("start", leg, "--as", "AS")
+    town.carry()
+    held = sender.json("case", leg, "--as", "OP")
+    assert "amend" not in held["allowed"]
+    more.write_text(json.dumps({**offer, "description": "dopo", "active_services": "un campo in più"}))
+    paper = tmp_path / "isee.pdf"
+    paper.write_bytes(b"%PDF-1.4\n%%EOF\n")
+    for written in (("--file", more), ("--attach", paper)):
+        refused = sender("amend", leg, "--as", "OP", *written, ok=False)
+        assert refused.exit_code == 1 and "handed-over" in refused.stderr and "rectify" in refused.stderr
+    assert town.carry() == 0
+    assert sender.json("case", leg, "--as", "OP")["offer"] == held["offer"]
+    receiver("ask", leg, "--as", "OP", "--text", "chi accompagna?")
+    town.carry()
+    sender("answer", leg, "--as", "OP", "--text", "la nipote")  # what the office asks is answered
+    sender("rectify", leg, "--as", "OP", "--birth-year", "1950")  # and wrong data are put right (GDPR 16)
+    receiver("close", leg, "--as", "AS", "--outcome", "OU-INCARICO")
+    town.carry()
+    last = sender.json("case", leg, "--as", "OP")
+    assert (last["line"]["state"], last["steps"][-1]["outcome"]) == ("closed", "OU-INCARICO")
+    assert last["allowed"] == []
+    assert "illegal-event" in sender("amend", leg, "--as", "OP", "--file", more, ok=False).stderr
+
+
+@pytest.mark.feature("F004-08")
+def test_how_many_offices_came_before_the_right_one_is_counted_on_both_sides(town):
+    sender, first, right = town[SENDER], town[RECEIVER], town["comune-pesaro"]
+    assert "Ricevuti 0 0" in " ".join(sender("attempts").stdout.split())
+    leg = refer(town, RECEIVER, "--offices-tried", "1")  # the person had been at one office before
+    first("redirect", leg, "--as", "OP", "--reason", "DR-COMPTERR", "--to", "comune-pesaro")
+    town.carry()
+    second = sender.json("follow-redirect", leg, "--as", "OP")["leg"]  # the sender confirms
+    town.carry()
+    right("accept", second, "--as", "OP")
+    third = refer(town)  # right at once, as far as anybody said
+    first("accept", third, "--as", "OP")
+    fourth = refer(town, RECEIVER, "--offices-tried", "0")
+    first("accept", fourth, "--as", "OP")
+    fifth = refer(town)
+    first("decline", fifth, "--as", "OP", "--reason", "DR-POSTI")
+    town.carry()
+    sixth = refer(town, "comune-pesaro", "--linked-from", fifth)
+    right("accept", sixth, "--as", "OP")
+    town.carry()
+    assert right.json("attempts") == [
+        {"side": "R", "cases": 2, "known": 2, "mean": 1.5, "spread": [[1, 1], [2, 1]]},
+        {"side": "S", "cases": 0, "known": 0, "mean": None, "spread": []},
+    ]
+    received, sent = sender.json("attempts")
+    assert received["cases"] == 0
+    assert sent == {"side": "S", "cases": 4, "known": 3, "mean": 1.0, "spread": [[0, 1], [1, 1], [2, 1]]}
+    assert "Mandati 4 3 1,0 0: 1, 1: 1, 2: 1" in " ".join(sender("attempts").stdout.split())
+
+
+ASKING = (
+    "--requester-name", "Comitato Esempio Alto", "--requester-phone", "0721 000888",
+    "--requester-email", "comitato@example.org",
+)  # fmt: skip
+
+
+@pytest.mark.feature("F003-06")
+@pytest.mark.parametrize(("who", "subject"), [("group", "group"), ("body", "none")])
+def test_a_group_or_a_body_asks_for_itself_and_no_person_is_named(town, who, subject):
+    sender, receiver = town[SENDER], town[RECEIVER]
+    leg = sender.json("refer", RECEIVER, "--as", "OP", "--referral", "RK-INFO", "--requester", who, *ASKING,
+                      "--description", "chiede orari di visita")["leg"]  # fmt: skip
+    town.carry()
+    contact = {"who": who, "name": "Comitato Esempio Alto", "phone": "0721 000888", "email": "comitato@example.org"}
+    for node in (sender, receiver):
+        offer = node.json("case", leg, "--as", "OP")["offer"]
+        assert (offer["subject"], offer["requester"]) == (subject, contact)
+        assert not {"person", "reporter", "health", "basis"} & offer.keys()
+        shown = node("case", leg, "--as", "OP").stdout
+        assert "Comitato Esempio Alto" in shown and "0721 000888" in shown and "Gruppo o ente" in shown
+        assert "Comitato" not in node("cases").stdout and b"Comitato" not in raw_files(node)
+    receiver("accept", leg, "--as", "OP")
+    receiver("close", leg, "--as", "OP", "--outcome", "OU-INFO", "--text", "martedì dalle 9")
+    town.carry()
+    assert "martedì dalle 9" in sender("case", leg, "--as", "OP").stdout
+
+
+def test_a_group_that_asks_and_a_person_are_not_one_referral(town):
+    sender = town[SENDER]
+    base = ("refer", RECEIVER, "--as", "OP", "--referral", "RK-SEGN", "--requester", "group", *ASKING)
+    for more, code in (
+        (("--subject", "person"), "requester-not-allowed"), ((*PERSON, *BASIS), "person-not-allowed"),
+        (("--requester-name", "x" * 201), "bad-shape"),
+    ):  # fmt: skip
+        refused = sender(*base, *more, ok=False)
+        assert refused.exit_code == 1 and code in refused.stderr and "Comitato" not in refused.stderr
+    assert "bad-shape" in sender("refer", RECEIVER, "--as", "OP", "--referral", "RK-SEGN", *ASKING, ok=False).stderr
+    assert sender.json("sent", "--all") == []
