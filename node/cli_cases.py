@@ -348,6 +348,9 @@ def _reason(code: str) -> str:
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
 @click.option("--linked-from", help="Invio precedente da cui questo nasce.")
 @attach_options
+@click.option(
+    "--ask", "ask_", is_flag=True, help="Chiede riga per riga ciò che manca; per RK-PUA e RK-PIS undici righe."
+)
 @click.option("--check", is_flag=True, help="Mostra solo le avvertenze, senza inviare.")
 @click.option("--yes", is_flag=True, help="Non chiede conferma delle avvertenze.")
 @pass_session
@@ -407,6 +410,10 @@ def _offer(given: Mapping[str, Any]) -> Offer:
         offer["by_voice_at"] = said
     if "referral" not in offer:
         raise click.UsageError("Serve il tipo di invio: --referral RK-… oppure --file.")
+    if given["ask_"]:
+        from node.cli_forms import ask_offer
+
+        offer = ask_offer(offer, {name for name in usual if name not in held and given.get(name) is None})
     return _checked(offer, Offer)
 
 
@@ -421,6 +428,13 @@ def _code(text: str, field: str) -> str:
     from node.asked import code
 
     return code(text, _CODED[field], field)
+
+
+def coded(path: str, text: str) -> str:
+    """What a person answered for a field that holds a code, as its code; other texts as they are."""
+    if path in _CODED:
+        return _code(text, path)
+    return _istat(text) if path == "person.residence" else text
 
 
 def _istat(text: str) -> str:

@@ -147,6 +147,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "basis-required": Problem(422, "after-fix", "Manca la base giuridica o il consenso.", "legal basis missing", "Indicare la base giuridica."),
     "person-not-allowed": Problem(422, "after-fix", "Questo tipo di invio non ammette dati della persona.", "this kind carries no person fields", "Togliere i dati della persona."),
     "requester-not-allowed": Problem(422, "after-fix", "Chiede un gruppo o un ente, ma l'invio riguarda una persona.", "a group or a body asks, but the subject is a person", "Scrivere --subject group, oppure none; oppure indicare la persona invece del gruppo."),
+    "sheet-code": Problem(422, "after-fix", "Ciò che è stato scritto non è ciò che dice il codice del foglio.", "what was typed in is not what the code of the sheet says", "Ricontrollare sul foglio la riga indicata e le due lettere fra parentesi."),
+    "sheet-version": Problem(422, "after-fix", "Il foglio è di una versione che questo programma non conosce.", "the sheet is of another version", "Aggiornare il programma, oppure ricopiare i dati su un foglio stampato da «form»."),
     "unknown-code": Problem(422, "after-fix", "Un nome o un codice non è fra quelli ammessi.", "not a name or code of the vocabulary", "Scegliere fra quelli indicati."),
     "unknown-case": Problem(404, "never", "Invio sconosciuto.", "unknown case", "Controllare il codice."),
     "patronato-redirect": Problem(409, "never", "Non si reindirizza da un patronato a un altro.", "never from one patronato to another", "Lasciare la scelta alla persona."),
