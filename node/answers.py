@@ -126,6 +126,30 @@ class CaseView(Struct, frozen=True, kw_only=True):
     files: list[FileLine] = []
 
 
+class Slip(Struct, frozen=True, kw_only=True):
+    """One service as a person takes it along: who gives it, when, where, which papers; "" or [] where not known."""
+
+    id: str
+    node: str
+    at: int
+    name: str
+    body: str
+    what: str
+    how: str
+    for_whom: list[str]
+    opening: str
+    hours: str
+    address: str
+    phones: list[str]
+    email: str
+    papers: list[str]
+    requirements: str
+    cost: str
+    waiting: str
+    verified: str
+    warnings: list[str]
+
+
 class Late(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One referral that waits: `since` it does, `n` of the event that began it (of its writer's log)."""
 
@@ -160,6 +184,19 @@ class Times(Struct, frozen=True, kw_only=True):
     start_p90: int | None
     waiting: int
     oldest: int | None
+
+
+class Attempts(Struct, frozen=True, kw_only=True):
+    """Accepted referrals of one side, R received, S sent: of `known` of the `cases` the sheet says how many offices
+
+    came before; `mean` of those, `spread` as (offices, referrals).
+    """
+
+    side: str
+    cases: int
+    known: int
+    mean: float | None
+    spread: list[tuple[int, int]]
 
 
 class ToRoute(Struct, frozen=True, kw_only=True):

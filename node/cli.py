@@ -14,6 +14,7 @@ from node import (
     cli_backup,
     cli_cases,
     cli_catalogue,
+    cli_forms,
     cli_keys,
     cli_late,
     cli_leaving,
@@ -23,6 +24,7 @@ from node import (
     cli_routing,
     cli_sandbox,
     cli_setup,
+    cli_slips,
 )
 from node.cli_kit import DEFAULT_DIR, ENV_DIR, ItalianGroup, Session
 from node.runtime.cli_kit import Folder, version_option
@@ -51,7 +53,9 @@ for command in (
     *cli_catalogue.COMMANDS,
     *cli_map.COMMANDS,
     *cli_proofs.COMMANDS,
+    *cli_slips.COMMANDS,
     *cli_cases.COMMANDS,
+    *cli_forms.COMMANDS,
     *cli_routing.COMMANDS,
     *cli_late.COMMANDS,
     *cli_attachments.COMMANDS,

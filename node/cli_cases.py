@@ -30,6 +30,7 @@ from node.cli_kit import (
     read_json,
 )
 from node.cli_map import Advice, advice_text
+from node.cli_slips import slip_instead
 from node.runtime import terminal
 from protocol.errors import ProtocolError
 from schemas.bodies import Basis, Offer, Person
@@ -181,12 +182,14 @@ LABELS: Final[Mapping[str, str]] = {
     "safe_contact": "Contatto sicuro", "no_contact": "Non contattare", "household_size": "Persone in famiglia",
     "minors": "Minori", "law": "Norma", "purpose": "Finalità", "notice_version": "Informativa",
     "notice_date": "Informativa del", "consent_to": "Consenso per", "consent_how": "Consenso dato",
+    "who": "Chiede", "email": "E-mail",
     "kind": "Chi segnala", "name": "Chi", "role": "Ruolo", "person_informed": "La persona è informata",
     "autonomy": "Autonomia", "disability": "Invalidità", "current_care": "Cure in corso",
     "discharge_date": "Dimissione", "prescriber": "Chi prescrive",
 }  # fmt: skip
 PARTS: Final[Mapping[str, str]] = {
-    "basis": "Base giuridica", "person": "Persona", "reporter": "Chi segnala", "health": "Salute",
+    "basis": "Base giuridica", "person": "Persona", "reporter": "Chi segnala", "requester": "Gruppo o ente",
+    "health": "Salute",
 }  # fmt: skip
 
 
@@ -241,6 +244,7 @@ def _fields(part: Struct) -> list[str]:
     return found
 
 
+WHO: Final[Mapping[str, str]] = {"group": "un gruppo di persone", "body": "un ente o un'istituzione"}
 CODES: Final[Mapping[str, str]] = {
     "need": "need_areas", "target": "target_groups", "category": "service_categories", "language": "languages",
 }  # fmt: skip
@@ -259,6 +263,8 @@ def _value(name: str, value: object) -> str:
 
         row = table("comuni").get(text)
         return row["name"] if row else text
+    if name == "who":
+        return WHO.get(text, text)
     if name in CODES:
         return _words(CODES[name], text)
     return italian_day(text)
@@ -330,6 +336,10 @@ def _reason(code: str) -> str:
 @click.option("--safe-contact", help="Contatto sicuro.")
 @click.option("--household-size", type=Whole(), help="Persone in famiglia.")
 @click.option("--reporter", type=OneOf("self", "relative", "neighbour", "professional", "body"), help="Chi segnala.")
+@click.option("--requester", type=OneOf("group", "body"), help="Chiede un gruppo o un ente, per sé: nessuna persona.")
+@click.option("--requester-name", help="Nome del gruppo o dell'ente.")
+@click.option("--requester-phone", help="Telefono del gruppo o dell'ente.")
+@click.option("--requester-email", help="E-mail del gruppo o dell'ente.")
 @click.option("--law", help="Base giuridica, per esempio «GDPR 6(1)(e)».")
 @click.option("--purpose", help="Finalità della comunicazione.")
 @click.option("--notice-version", help="Versione dell'informativa data.")
@@ -338,6 +348,9 @@ def _reason(code: str) -> str:
 @click.option("--consent-how", type=OneOf("signed", "spoken"), help="Come è stato dato il consenso.")
 @click.option("--linked-from", help="Invio precedente da cui questo nasce.")
 @attach_options
+@click.option(
+    "--ask", "ask_", is_flag=True, help="Chiede riga per riga ciò che manca; per RK-PUA e RK-PIS undici righe."
+)
 @click.option("--check", is_flag=True, help="Mostra solo le avvertenze, senza inviare.")
 @click.option("--yes", is_flag=True, help="Non chiede conferma delle avvertenze.")
 @pass_session
@@ -355,7 +368,14 @@ def refer(session: Session, /, to: str, as_: str, **given: Any) -> None:
     if warned and not given["yes"] and sys.stdin.isatty() and not click.confirm("Inviare lo stesso?", err=True):
         raise click.Abort
     request = ask.Refer(to=to, offer=offer, as_=as_, linked_from=given["linked_from"], files=files)
-    session.show(session.call("refer", request), Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
+    try:
+        raw = session.call("refer", request)
+    except ProtocolError as error:
+        if error.code != "external-body" or session.json:
+            raise
+        slip_instead(session, to)
+        return
+    session.show(raw, Done, lambda done: f"Invio registrato: {done.leg}\nParte da solo.")
 
 
 _OFFER: Final = (
@@ -381,10 +401,19 @@ def _offer(given: Mapping[str, Any]) -> Offer:
         offer["person"]["residence"] = _istat(given["residence"])
     if given["reporter"] is not None:
         offer["reporter"] = {**offer.get("reporter", {}), "kind": given["reporter"]}
+    asking = {"who": given["requester"], **{name: given[f"requester_{name}"] for name in ("name", "phone", "email")}}
+    if asking := {name: value for name, value in asking.items() if value is not None}:
+        offer["requester"] = {**offer.get("requester", {}), **asking}
+        if given["subject"] is None and "subject" not in held:
+            offer["subject"] = "group" if offer["requester"].get("who") == "group" else "none"
     if (said := seconds(given["said_by_voice"], "said-by-voice")) is not None:
         offer["by_voice_at"] = said
     if "referral" not in offer:
         raise click.UsageError("Serve il tipo di invio: --referral RK-… oppure --file.")
+    if given["ask_"]:
+        from node.cli_forms import ask_offer
+
+        offer = ask_offer(offer, {name for name in usual if name not in held and given.get(name) is None})
     return _checked(offer, Offer)
 
 
@@ -399,6 +428,13 @@ def _code(text: str, field: str) -> str:
     from node.asked import code
 
     return code(text, _CODED[field], field)
+
+
+def coded(path: str, text: str) -> str:
+    """What a person answered for a field that holds a code, as its code; other texts as they are."""
+    if path in _CODED:
+        return _code(text, path)
+    return _istat(text) if path == "person.residence" else text
 
 
 def _istat(text: str) -> str:

@@ -1,9 +1,9 @@
-"""late, times, still-needed, needed: what waits too long, and the word about a long wait. Shows, decides nothing."""
+"""late, times, attempts, still-needed, needed: what waits too long, what was measured. Shows, decides nothing."""
 
 import click
 
 from node import requests as ask
-from node.answers import Done, Late, Times
+from node.answers import Attempts, Done, Late, Times
 from node.cli_cases import clock, done_text, short_code
 from node.cli_kit import ItalianCommand, Session, as_option, pass_session
 from node.runtime import terminal
@@ -67,6 +67,28 @@ def _long(seconds: float | None) -> str:
     return "" if seconds is None else f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02}"
 
 
+@click.command("attempts", cls=ItalianCommand, short_help="Quanti uffici prima di quello giusto.")
+@pass_session
+def attempts(session: Session) -> None:
+    """Sugli invii accolti, ricevuti e mandati: quanti uffici la persona aveva già sentito. Senza dati delle persone.
+
+    Il numero sta nella scheda («refer --offices-tried»); dopo un rifiuto o un'indicazione si aggiunge da solo.
+    """
+    session.show(session.call("attempts", ask.Nothing()), list[Attempts], _attempts)
+
+
+def _attempts(found: list[Attempts]) -> str:
+    rows = [
+        (
+            {"R": "Ricevuti", "S": "Mandati"}[one.side], str(one.cases), str(one.known),
+            "" if one.mean is None else f"{one.mean:.1f}".replace(".", ","),
+            ", ".join(f"{tried}: {times}" for tried, times in one.spread),
+        )
+        for one in found
+    ]  # fmt: skip
+    return terminal.table(("Invii", "Accolti", "Detto", "In media", "Uffici prima: invii"), rows)
+
+
 @click.command("still-needed", cls=ItalianCommand, short_help="Chiede a chi ha inviato se serve ancora.")
 @click.argument("leg", metavar="INVIO")
 @as_option(required=True)
@@ -88,4 +110,4 @@ def needed(session: Session, leg: str, as_: str, yes: bool | None) -> None:
     session.show(session.call("needed", ask.Needed(leg=leg, as_=as_, yes=yes)), Done, done_text)
 
 
-COMMANDS = (late, times, still_needed, needed)
+COMMANDS = (late, times, attempts, still_needed, needed)

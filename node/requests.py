@@ -342,6 +342,13 @@ class ShowService(Request, frozen=True):
     view: View = "members"
 
 
+class Slip(Request, frozen=True):
+    """The orientation slip of one entry of the public map, by its id or the beginning of it."""
+
+    id: Annotated[str, Meta(min_length=4, max_length=36)]
+    node: str | None = None
+
+
 class Prove(Request, frozen=True):
     """The proof of one entry of the map, by its id or the beginning of it: MapProof as it travels."""
 

@@ -44,7 +44,7 @@ CODED: Final[Mapping[str, str]] = {
 
 
 def check_offer(offer: Offer, recipient_caps: Collection[str]) -> None:
-    """Raises unknown-code, person-not-allowed, basis-required, incapable-recipient."""
+    """Raises unknown-code, person-not-allowed, requester-not-allowed, basis-required, incapable-recipient."""
     kind = KINDS.get(offer.referral)
     if kind is None:
         raise ProtocolError("unknown-code", field="referral", got=offer.referral)
@@ -57,6 +57,8 @@ def check_offer(offer: Offer, recipient_caps: Collection[str]) -> None:
     carries_person = bool(offer.person) or bool(offer.reporter) or bool(offer.health)
     if carries_person and (not kind.person or offer.subject in ("group", "none")):
         raise ProtocolError("person-not-allowed", field="person")
+    if offer.requester and offer.subject not in ("group", "none"):
+        raise ProtocolError("requester-not-allowed", field="requester", expected="group none", got=offer.subject)
     if offer.health and not kind.health:
         raise ProtocolError("person-not-allowed", field="health")
     if carries_person and not offer.basis:

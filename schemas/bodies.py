@@ -49,6 +49,15 @@ class Reporter(Struct, frozen=True, omit_defaults=True, kw_only=True):
     person_informed: bool | UnsetType = UNSET
 
 
+class Requester(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A group of people or a body that asks for itself: its name and where it is reached, never a person's."""
+
+    who: Literal["group", "body"]
+    name: Short
+    phone: Short | UnsetType = UNSET
+    email: Short | UnsetType = UNSET
+
+
 class Basis(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Legal basis of the communication, never a default: GDPR article, purpose, notice, consent if that is it."""
 
@@ -86,6 +95,7 @@ class Offer(Struct, frozen=True, omit_defaults=True, kw_only=True):
     basis: Basis | UnsetType = UNSET
     person: Person | UnsetType = UNSET
     reporter: Reporter | UnsetType = UNSET
+    requester: Requester | UnsetType = UNSET
     health: Health | UnsetType = UNSET
     description: Text600 | UnsetType = UNSET
     active_services: Text600 | UnsetType = UNSET

@@ -21,6 +21,7 @@ ROWS: Final[tuple[Endpoint, ...]] = (
     # -- the map
     _row("GET", "/services", "search", "map:read", "I servizi che rispondono, con il perché", "The services that answer, each with why"),
     _row("GET", "/services/{id}", "service", "map:read", "Una scheda della mappa", "One entry of the map"),
+    _row("GET", "/services/{id}/slip", "slip", "map:read", "Il foglio di orientamento per la persona, senza nomi", "The orientation slip for the person, without names"),
     _row("GET", "/services/{id}/proof", "proof", "map:read", "La prova di una scheda", "The proof of one entry"),
     _row("GET", "/map", "map", "map:read", "La mappa intera, a pagine", "The whole map, in pages"),
     _row("GET", "/guide", "guide", "map:read", "La guida: per ente, servizio, luogo, persone", "The guide: by body, service, place, people"),
@@ -46,6 +47,7 @@ ROWS: Final[tuple[Endpoint, ...]] = (
     _row("POST", "/cases/{leg}/needed", "needed", "cases:write", "Risponde se ce n'è ancora bisogno", "Says whether it is still needed", effect=True),
     _row("GET", "/late", "late", "cases:read", "Che cosa è in ritardo, da noi e dagli altri", "What is late, here and elsewhere"),
     _row("GET", "/times", "times", "cases:read", "I tempi di risposta, per ente", "The times of answers, by member"),
+    _row("GET", "/attempts", "attempts", "cases:read", "Quanti uffici prima di quello giusto", "How many offices came before the right one"),
     # -- routing
     _row("GET", "/to-route", "to-route", "cases:read", "Gli invii da smistare", "The cases to route"),
     _row("GET", "/cases/{leg}/candidates", "route-case", "cases:read", "A chi si può passare un invio, con motivi e avvertenze", "Where a case may go, with reasons and warnings"),

@@ -10,6 +10,7 @@ from node import requests as ask
 from node.answers import (
     AccessLine,
     AccessLog,
+    Attempts,
     CaseLine,
     CaseView,
     Choice,
@@ -20,7 +21,7 @@ from node.answers import (
     Times,
     ToRoute,
 )
-from node.cases import choices, desk, files, forwarding, late, operators, times, views
+from node.cases import attempts, choices, desk, files, forwarding, late, operators, slips, times, views
 from node.cases.routing import Advice, advise
 from node.catalogue.entries import note_use
 from node.commands import Command
@@ -38,7 +39,12 @@ ACTS: Final = frozenset((*SENDER_KINDS, *RECEIVER_KINDS)) - {"offer", "forwarded
 
 def _refer(tx: sqlite3.Connection, body: "Body", request: ask.Refer) -> Done:
     linked = find_leg(tx, request.linked_from) if request.linked_from else None
-    return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
+    try:
+        return desk.refer(tx, body.ctx, replace(request, linked_from=linked))
+    except ProtocolError as error:
+        if error.code == "unknown-recipient" and slips.given_by(tx, body, request.to):
+            raise ProtocolError("external-body", field="to", got=request.to) from None
+        raise
 
 
 def _act(tx: sqlite3.Connection, body: "Body", request: ask.Act) -> Done:
@@ -106,6 +112,10 @@ def _late(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Late]:
 
 def _times(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Times]:
     return times.times(db, body.ctx)
+
+
+def _attempts(db: sqlite3.Connection, body: "Body", _: ask.Nothing) -> list[Attempts]:
+    return attempts.attempts(db, body.ctx)
 
 
 def _still_needed(tx: sqlite3.Connection, body: "Body", request: ask.StillNeeded) -> Done:
@@ -177,6 +187,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "attachment-save": Command(ask.SaveAttachment, _save_attachment, writes=True),
     "route": Command(ask.Route, _route, writes=False),
     "times": Command(ask.Nothing, _times, writes=False),
+    "attempts": Command(ask.Nothing, _attempts, writes=False),
+    "slip": Command(ask.Slip, slips.slip, writes=False),
     "late": Command(ask.Nothing, _late, writes=False),
     "still-needed": Command(ask.StillNeeded, _still_needed, writes=True, sends=True),
     "needed": Command(ask.Needed, _needed, writes=True, sends=True),

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from node.answers import Done
-from node.cases import operators, standing
+from node.cases import boundary, operators, standing
 from node.cases.files import attach, files_of
 from node.context import Context
 from node.exchange import forwarding
@@ -30,6 +30,8 @@ from schemas.bodies import Basis, EventBody, Offer
 T = TypeVar("T")
 PATRONATO: Final = "PT-PATRONATO"
 TAKES_IN_CHARGE: Final = "take-in-charge"
+NOT_THE_ONE: Final = frozenset({"declined", "redirected", "released", "expired", "lapsed"})
+MOST_OFFICES: Final = 99  # as the sheet allows
 
 
 def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
@@ -48,9 +50,18 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
         raise ProtocolError("bad-shape", field="path")
     leg = ctx.dice.uuid7(ctx.clock.now())
     return open_leg(
-        tx, ctx, leg, "S", request.to, request.offer, operator, case_id=leg, parent=None, linked=request.linked_from,
-        files=request.files,
+        tx, ctx, leg, "S", request.to, _with_attempts(tx, ctx, request), operator, case_id=leg, parent=None,
+        linked=request.linked_from, files=request.files,
     )  # fmt: skip
+
+
+def _with_attempts(db: sqlite3.Connection, ctx: Context, request: Refer) -> Offer:
+    """One office more than the referral it follows, where that one was not accepted or came to nothing (F004-08)."""
+    offer, before = request.offer, leg_row(db, request.linked_from) if request.linked_from else None
+    if offer.offices_tried is not UNSET or before is None or before.side != "S" or before.state not in NOT_THE_ONE:
+        return offer
+    known = latest_offer(db, ctx, before).offices_tried if standing.is_free(db, before) else UNSET
+    return msgspec.structs.replace(offer, offices_tried=min(MOST_OFFICES, (known or 0) + 1))
 
 
 def open_leg(
@@ -101,8 +112,11 @@ def open_leg(
     return Done(leg, 1, row.state, case_id)
 
 
-def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
-    """Writes one event of ours. Raises unknown-case, illegal-event, role-forbidden, not-capable, unknown-code…"""
+def act(tx: sqlite3.Connection, ctx: Context, request: Act, *, correcting: bool = False) -> Done:
+    """Writes one event of ours; `correcting`: it only puts data right, which is always owed to the person.
+
+    Raises unknown-case, illegal-event, role-forbidden, not-capable, handed-over, unknown-code…
+    """
     leg = _leg(tx, request.leg)
     operator = operators.require(tx, request.as_, request.ev, leg.leg)
     standing.may_act(tx, leg, request.ev, words=bool(request.text or request.ref))
@@ -111,6 +125,8 @@ def act(tx: sqlite3.Connection, ctx: Context, request: Act) -> Done:
     s_log, r_log = logs(tx, leg.leg)
     held = fold(s_log, r_log)
     check_write(held, writer, cast(Kind, request.ev))
+    if not correcting:
+        boundary.may_write(tx, ctx, leg, held, cast(Kind, request.ev))
     known = forwarding.family(tx, ctx, leg.leg) if forwarding.is_forwarded(tx, leg.leg) else None
     if known is not None:
         check_forwarded(held, known.children, cast(Kind, request.ev))
@@ -234,7 +250,9 @@ def follow_redirect(tx: sqlite3.Connection, ctx: Context, request: FollowRedirec
     basis = request.basis or offer.basis
     if isinstance(basis, Basis) and isinstance(basis.consent_to, str) and basis.consent_to != to:
         raise ProtocolError("basis-required", field="basis", expected=f"consent to {to}")
-    fresh = msgspec.structs.replace(offer, basis=basis)
+    fresh = msgspec.structs.replace(
+        offer, basis=basis, offices_tried=UNSET
+    )  # counted anew, with the one that redirected
     return refer(tx, ctx, Refer(to=to, offer=fresh, as_=request.as_, linked_from=leg.leg))
 
 

@@ -239,6 +239,7 @@ def _kinds_of(offer: Offer) -> list[str]:
         found += ["identità e recapiti"] if given else []
     found += ["dati sulla salute"] if offer.health else []
     found += ["chi segnala"] if offer.reporter else []
+    found += ["il gruppo o l'ente che chiede"] if offer.requester else []
     return found + (["descrizione del bisogno"] if offer.description or offer.active_services else [])
 
 
@@ -320,7 +321,7 @@ def rectify(tx: sqlite3.Connection, ctx: Context, request: Rectify) -> Done:
             raise ProtocolError("bad-shape", field="person", expected="what is right")
         offer = _corrected(latest_offer(tx, ctx, leg), request)
         amend = Act(leg=leg.leg, ev="amend", as_=request.as_, offer=offer, side="S" if leg.side == "L" else None)
-        done = act(tx, ctx, amend)
+        done = act(tx, ctx, amend, correcting=True)
         if request.erase_old:
             erasing.forget_versions(tx, ctx, leg, done.n)
             if leg.side == "S":

@@ -167,6 +167,8 @@ def _words(content: list[tuple[str, EventBody]], offers: list[Offer]) -> Iterato
         yield from (text for name in _TEXTS if isinstance(text := getattr(offer, name), str))
         if offer.reporter and isinstance(offer.reporter.name, str):
             yield offer.reporter.name
+        if offer.requester:
+            yield offer.requester.name
     yield from (body.text for _, body in content if isinstance(body.text, str))
 
 

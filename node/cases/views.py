@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from node.answers import CaseLine, CaseView, Erasure, Step
-from node.cases import operators, standing
+from node.cases import boundary, operators, standing
 from node.cases.desk import bodies, folded
 from node.cases.files import lines_of
 from node.context import Context
@@ -99,7 +99,8 @@ def _may(line: CaseLine, kinds: frozenset[Kind]) -> frozenset[Kind]:
 
 def _allowed(db: sqlite3.Connection, ctx: Context, leg: LegRow, held: Leg, side: Writer) -> frozenset[Kind]:
     known = forwarding.family(db, ctx, leg.leg)
-    return permitted(held, known.children) if known else allowed(held, side)
+    kinds = permitted(held, known.children) if known else allowed(held, side)
+    return boundary.left(db, ctx, leg, held, kinds)
 
 
 def _not_sent_on(db: sqlite3.Connection, leg: LegRow) -> list[int]:

@@ -27,6 +27,7 @@ FIELDS: Final = {
     "phone": "telefono", "phones": "telefono", "protocol": "versione del protocollo d'intesa",
     "protocollo": "file del protocollo d'intesa", "ptype": "tipo di ente", "purpose": "finalità", "reason": "motivo",
     "record": "voce", "records": "voci", "ref": "richiesta", "referral": "tipo di invio", "relays": "caselle",
+    "requester": "gruppo o ente che chiede",
     "reporter": "chi segnala", "residence": "residenza", "role": "ruolo", "root": "radice", "service": "servizio",
     "side": "lato", "signatures": "firme", "subject": "di chi si tratta", "target": "destinatari",
     "targets": "destinatari", "territory": "territorio", "text": "testo", "threshold": "firme richieste",
@@ -79,6 +80,13 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     (r"EXE", "un programma"),
     (r"JPEG, PNG", "una foto JPEG o PNG"),
     (r"(\d+) found", r"\1, più d'uno: scrivere il codice più lungo"),
+    # sheets on paper
+    (r"group none", "group, oppure none"),
+    (r"20 Bianchi \[K7\]", "numero, valore e lettere fra parentesi: 20 Bianchi [K7]"),
+    (r"PUA-1-K7QM-3XWD", "un codice come PUA-1-K7QM-3XWD"),
+    (r"all lines as printed, with their marks", "tutte le righe come stampate, con le lettere fra parentesi"),
+    (r"the line as printed", "la riga com'è stampata"),
+    (r"the number of a line", "il numero di una riga del modulo, una volta sola"),
     (r"16 letters and digits", "16 fra lettere e cifre, come sul foglio"),
     # shapes, as msgspec and tomllib put them
     (r"Expected `int` >= (\S+)", r"un numero non minore di \1"),

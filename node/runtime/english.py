@@ -304,4 +304,19 @@ TEXTS: Final[dict[str, str]] = {
     "Vedere l'elenco con «keys».": "See the list with “keys”.",
     "«keys emergency», poi la capofila con «amend --emergency».":
         "“keys emergency”, then the lead body with “amend --emergency”.",
+    # -- slips and sheets
+    "Dare alla persona il foglio con orari e recapiti: «slip».":
+        "Give the person the slip with hours and telephone: “slip”.",
+    "Rispondere se l'ufficio lo chiede, o telefonare. Un dato sbagliato si corregge con «rectify».":
+        "Answer if the office asks, or telephone. Wrong data are put right with “rectify”.",
+    "Scrivere --subject group, oppure none; oppure indicare la persona invece del gruppo.":
+        "Write --subject group, or none; or name the person instead of the group.",
+    "Ricontrollare sul foglio la riga indicata e le due lettere fra parentesi.":
+        "Check the line named against the sheet, and its two letters in brackets.",
+    "Aggiornare il programma, oppure ricopiare i dati su un foglio stampato da «form».":
+        "Update the program, or copy the data onto a sheet printed by “form”.",
+    "MODULO DI INVIO": "REFERRAL FORM",
+    "Per ricopiarlo, numero, valore e lettere fra parentesi di ogni riga: rekey CODICE":
+        "To type it in, number, value and letters in brackets of each line: rekey CODE",
+    "Serve.": "This one is needed.",
 }  # fmt: skip

@@ -22,6 +22,7 @@ module_loop = pytest.mark.asyncio(loop_scope="module")
 NEEDS = {
     "get-services": ("map:read", None),
     "get-services-id": ("map:read", None),
+    "get-services-id-slip": ("map:read", None),
     "get-services-id-proof": ("map:read", None),
     "get-map": ("map:read", None),
     "get-guide": ("map:read", None),
@@ -45,6 +46,7 @@ NEEDS = {
     "post-cases-leg-needed": ("cases:write", "answer"),
     "get-late": ("cases:read", None),
     "get-times": ("cases:read", None),
+    "get-attempts": ("cases:read", None),
     "get-to-route": ("cases:read", None),
     "get-cases-leg-candidates": ("cases:read", "forward"),
     "get-cases-leg-routings": ("cases:read", "read"),

@@ -278,6 +278,7 @@ class People:
 _FAIR_REFUSALS: Final = frozenset(
     {
         "illegal-event",
+        "handed-over",
         "clock-wrong",
         "suspended",
         "unknown-recipient",
