@@ -440,10 +440,10 @@ def _apply(
         parts.named(tx, ctx, begun, body)
         return _Answer(mid, routing.jti, routing.cm, "processed", now, 0, None)
     leg, writer = _place(tx, ctx, held, routing.sender, body, now)
-    if _refuse_other_content(tx, leg, writer, body, routing.cm, now):
+    if _refuse_other_content(tx, ctx, leg, writer, body, routing.cm, now):
         own = leg.r_count if writer == "S" else leg.s_count
         return _Answer(mid, routing.jti, routing.cm, "processed", now, own, None)  # a repair brought it before
-    _refuse_forgetful(tx, leg, body, now)
+    _refuse_forgetful(tx, ctx, leg, body, now)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
     if body.ev == "offer" and leg.side == "R":
         describe_leg(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
@@ -527,7 +527,9 @@ def _as_kept(tx: sqlite3.Connection, begun: LegRow) -> LegRow:
     return begun._replace(desk_from=None) if begun.desk_from and is_erased(tx, begun.leg, begun.peer) else begun
 
 
-def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body: EventBody, cm: str, now: int) -> bool:
+def _refuse_other_content(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow, writer: str, body: EventBody, cm: str, now: int
+) -> bool:
     """Two contents for one (leg, writer, n), neither the `void` of the other: the peer looks restored (PROTOCOL §6).
 
     True when this very event is held already.
@@ -539,24 +541,27 @@ def _refuse_other_content(tx: sqlite3.Connection, leg: LegRow, writer: str, body
             return True
         if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
             continue
-        raise _restored(tx, leg, body, "n", now)
+        raise _restored(tx, ctx, leg, body, "n", now)
     return False
 
 
-def _refuse_forgetful(tx: sqlite3.Connection, leg: LegRow, body: EventBody, now: int) -> None:
+def _refuse_forgetful(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, now: int) -> None:
     """An event that denies what its writer signed before: it was restored in between (PROTOCOL §3)."""
     acknowledged = tx.execute(
         "SELECT n, h FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL", (leg.leg, leg.side)
     ).fetchall()
     if body.ev != "void" and forgot(body.n, body.seen, acknowledged):
-        raise _restored(tx, leg, body, "seen", now)
+        raise _restored(tx, ctx, leg, body, "seen", now)
 
 
-def _restored(tx: sqlite3.Connection, leg: LegRow, body: EventBody, field: str, now: int) -> ProtocolError:
+def _restored(
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, field: str, now: int
+) -> ProtocolError:
     """What its writer is told: that it looks restored, unless we were, and do not know yet what we forgot."""
     if leg.peer in restored.open_peers(tx):
         return ProtocolError("busy", after=RESYNC_PACE)
     raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
+    resync.dispute(tx, ctx, leg, body.n)
     return ProtocolError("restored", field=field, after=3600)
 
 

@@ -410,3 +410,30 @@ def test_who_was_shown_its_loss_by_one_peer_asks_the_slower_ones_the_same_hour(a
     ambito.carry()
     for leg, peer in zip(legs, (a, c), strict=True):
         assert together(leg, peer, b) == "in-charge"
+
+
+def test_who_hears_no_refusal_behind_a_mailbox_is_told_of_the_dispute(ambito):
+    """A sealing of the former life arrives after the answer, and takes the number that was written anew since."""
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    copy = a.backup()
+    a.act(leg, "amend", as_="OP", offer=offer(description="della vita di prima"))
+    [late] = a.due()
+    a.restore(copy)
+    a.announce()
+    ambito.settle()
+    b.receive(late.items)  # it lay in a mailbox
+    a.act(leg, "amend", as_="OP", offer=offer(description="scritto di nuovo"))
+    for _ in range(40):  # what b refuses stays in the mailbox: a hears nothing of it
+        for parcel in a.due():
+            answer = b.receive(parcel.items).answer
+            a.answered(parcel, msgspec.structs.replace(answer, later=[]))
+        ambito.clock.at += 3600
+        for parcel in b.due():
+            b.answered(parcel, a.receive(parcel.items).answer)
+        a.run(a.exchange.tick), b.run(b.exchange.tick)
+    ambito.settle()
+    assert together(leg, a, b) == "offered"
+    assert b.case(leg).offer.description == "scritto di nuovo"
+    assert [kind for _, _, kind, *_ in logs_of(a, leg)] == ["offer", "amend", "amend"]
