@@ -35,6 +35,7 @@ class _Line(Struct):
 
 class _Sheet(Struct):
     code: str
+    title: str
     lines: list[_Line]
 
 
@@ -59,12 +60,12 @@ def form(
     if sum(given is not None for given in (kind, file, leg)) != 1:
         raise click.UsageError("Serve una sola cosa: il tipo di invio (RK-…), --file, oppure --case.")
     if kind is not None:
-        sheet = _sheet(forms.code(code := kind.upper()), [(number, None) for number in forms.fields_of(code)])
+        sheet = _sheet(code := kind.upper(), forms.code(code), [(number, None) for number in forms.fields_of(code)])
     else:
         offer = _given(session, file, leg, as_)
         given = forms.lines(offer)
         forms.fields_of(offer.referral)
-        sheet = _sheet(forms.code(offer.referral, given), list(given.items()))
+        sheet = _sheet(offer.referral, forms.code(offer.referral, given), list(given.items()))
     if out is None:
         session.show(msgspec.json.encode(sheet), _Sheet, _printed)
         return
@@ -83,11 +84,13 @@ def _given(session: Session, file: Path | None, leg: str | None, as_: str | None
     return view.offer
 
 
-def _sheet(code: str, rows: Iterable[tuple[int, str | None]]) -> _Sheet:
+def _sheet(kind: str, code: str, rows: Iterable[tuple[int, str | None]]) -> _Sheet:
     from protocol import forms
+    from schemas.vocabularies import label
 
     return _Sheet(
         code,
+        label("referral_kinds", kind),
         [
             _Line(n, forms.FIELDS[n].path, _label(forms.FIELDS[n]), text, None if text is None else forms.mark(n, text))
             for n, text in rows
@@ -100,7 +103,7 @@ def _label(field: "Field") -> str:
 
 
 def _printed(sheet: _Sheet) -> str:
-    lines = [f"{say('MODULO DI INVIO')}   {say('Codice')}: {sheet.code}", ""]
+    lines = [f"{say('MODULO DI INVIO')}   {say('Codice')}: {sheet.code}", sheet.title, ""]
     for line in sheet.lines:
         shown = _BLANK if line.text is None else f"{line.text}  [{line.mark}]"
         lines += [_wrapped(f"{line.number} {line.label}: {shown}"), ""]

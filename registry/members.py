@@ -54,6 +54,7 @@ def reissue(tx: sqlite3.Connection, board: Board, now: int) -> Issued:
         iat=now, exp=now + root.root.policy.members_days * DAY,
         registry=identity(tx), relays=relays(tx), members=entries(tx, now),
         rules=msgspec.json.decode(setting(tx, "rules", "[]"), type=list[msgspec.Raw]),
+        agreements=msgspec.json.decode(setting(tx, "agreements", "[]"), type=list[msgspec.Raw]),
         vocab=VocabularyVersion(setting(tx, "vocab", VERSION)),
         forms=msgspec.json.decode(setting(tx, "forms", "[]"), type=list[Form]),
         protocols=protocols(tx), comuni=msgspec.json.decode(setting(tx, "comuni", "[]"), type=list[dict[str, str]]),

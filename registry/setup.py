@@ -17,6 +17,12 @@ A set-up file (`raccordo-registry init --answers FILE`) looks like this; everyth
     [[relays]]
     id = "distretto"
     url = "https://distretto.example"
+    [[agreements]]                         # who may refer what to whom: protocol.agreements
+    id = "PIC-1"
+    to = ["distretto"]
+    from = ["PT-COMUNE"]
+    kinds = ["RK-PIC"]
+    text = "La presa in carico del distretto la chiedono i comuni."
 """
 
 import csv
@@ -30,6 +36,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from protocol.agreements import read_agreements
 from protocol.errors import ProtocolError
 from registry.board import Board, set_setting
 from registry.members import add_protocollo
@@ -61,6 +68,7 @@ class Answers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relays: list[Relay] = []
     forms: list[Form] = []
     rules: list[dict[str, object]] = []
+    agreements: list[dict[str, object]] = []
 
 
 class Document(Struct, frozen=True):
@@ -78,6 +86,7 @@ class NetworkSetup(Struct, frozen=True, kw_only=True):
     relays: tuple[Relay, ...] = ()
     comuni: tuple[Mapping[str, str], ...] = ()
     rules: tuple[Mapping[str, object], ...] = ()
+    agreements: tuple[Mapping[str, object], ...] = ()
     forms: tuple[Form, ...] = ()
     protocollo: Document | None = None
 
@@ -86,7 +95,8 @@ class NetworkSetup(Struct, frozen=True, kw_only=True):
         for name, value in (("registry", self.registry), ("relays", self.relays), ("forms", self.forms)):
             set_setting(tx, name, msgspec.json.encode(value).decode())
         set_setting(tx, "comuni", json.dumps([dict(row) for row in self.comuni], ensure_ascii=False))
-        set_setting(tx, "rules", json.dumps([dict(rule) for rule in self.rules], ensure_ascii=False))
+        for name, rows in (("rules", self.rules), ("agreements", self.agreements)):
+            set_setting(tx, name, json.dumps([dict(row) for row in rows], ensure_ascii=False))
         if self.protocollo is not None:
             add_protocollo(tx, board, self.protocollo.version, self.protocollo.media, self.protocollo.raw)
 
@@ -110,9 +120,18 @@ def network_setup(answers: Answers, base: Path) -> NetworkSetup:
         relays=tuple(answers.relays),
         comuni=read_comuni(base / network.comuni) if network.comuni else (),
         rules=tuple(answers.rules),
+        agreements=_agreements(answers.agreements),
         forms=tuple(answers.forms),
         protocollo=read_document(base / network.protocollo, network.protocollo_version) if network.protocollo else None,
     )
+
+
+def _agreements(rows: list[dict[str, object]]) -> tuple[Mapping[str, object], ...]:
+    try:
+        read_agreements(map(msgspec.json.encode, rows))
+    except ProtocolError as wrong:
+        raise ProtocolError("config-invalid", field="agreements", got=str(wrong.__cause__)) from None
+    return tuple(rows)
 
 
 def read_comuni(path: Path) -> tuple[Mapping[str, str], ...]:

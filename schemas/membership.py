@@ -249,7 +249,8 @@ class MembersDoc(Struct, frozen=True, omit_defaults=True, kw_only=True):
      "members":[{"admission":"{…}","status":"active","since":1795259400,"keys":[],"routes":"eyJ…"}],
      "rules":[],"vocab":{"version":"2026-11"},"forms":[],"protocols":[{"version":"1","hash":"…"}],"comuni":[]}
     `prev` = b64u(SHA-256) of the previous compact JWS, absent in version 1. `comuni`: rows of the network's own comuni
-    vocabulary; empty = the bundled one. `rules`: routing rules, read by protocol.routing. Newest protocol version last.
+    vocabulary; empty = the bundled one. `rules`: routing rules, read by protocol.routing. `agreements`: who may refer
+    what to whom, read by protocol.agreements. Newest protocol version last.
     """
 
     net: Hash
@@ -263,6 +264,7 @@ class MembersDoc(Struct, frozen=True, omit_defaults=True, kw_only=True):
     vocab: VocabularyVersion
     prev: Hash | UnsetType = UNSET
     rules: list[Raw] = []
+    agreements: list[Raw] = []
     forms: list[Form] = []
     protocols: list[ProtocolVersion] = []
     comuni: list[dict[str, str]] = []

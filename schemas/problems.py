@@ -143,6 +143,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "unknown-recipient": Problem(404, "after-fix", "Il destinatario non è un aderente.", "the recipient is not a member", "Scegliere un altro ufficio dalla mappa."),
     "external-body": Problem(409, "never", "Questo ente non è nella rete e non riceve invii.", "listed in the map, but no member: it receives no referrals", "Dare alla persona il foglio con orari e recapiti: «slip»."),
     "handed-over": Problem(409, "never", "La persona è in carico all'altro ufficio: nella scheda non si aggiunge più nulla.", "taken in charge by the receiver: the sheet is closed", "Rispondere se l'ufficio lo chiede, o telefonare. Un dato sbagliato si corregge con «rectify»."),
+    "not-agreed": Problem(409, "never", "Un accordo della rete dice chi può mandare questo tipo di invio a questo ufficio, e questo ente non c'è.", "an agreement of the network does not let this member send that kind there", "Scegliere un altro ufficio con «route», o sentire il coordinatore d'Ambito."),
     "incapable-recipient": Problem(409, "after-fix", "Il destinatario non può ricevere questo tipo di invio.", "the recipient lacks the capability", "Scegliere un ufficio abilitato."),
     "basis-required": Problem(422, "after-fix", "Manca la base giuridica o il consenso.", "legal basis missing", "Indicare la base giuridica."),
     "person-not-allowed": Problem(422, "after-fix", "Questo tipo di invio non ammette dati della persona.", "this kind carries no person fields", "Togliere i dati della persona."),

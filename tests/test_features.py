@@ -17,13 +17,13 @@ FEATURES = TESTS.parents[1] / "shared" / "domain" / "FEATURES.md"
 ID = re.compile(r"F00[0-4]-[0-9]{2}")
 
 WANTED: Mapping[str, str] = {
-    "F000": "03 04 05 10 14 17 25 26 30 32 33 35",
-    "F001": "01 15 16 23 24 30 34 38",
-    "F002": "03 05 06 13 14",
-    "F003": "03 08 09 10 17 21",
-    "F004": "02 03 04 06 09 12 19 22 27 28 30",
+    "F000": "03 04 05 10 14 17 25 26 30 32 33 35 09 13 18 36 37 38",
+    "F001": "01 15 16 23 24 30 34 38 26 27 28",
+    "F002": "03 05 06 13 14 18 25 29 30 31",
+    "F003": "03 08 09 10 17 21 04 05 06 15",
+    "F004": "02 03 04 06 09 12 19 22 27 28 30 07 08 15 16 21",
 }
-"""The rows that version 0.1.0 has to show."""
+"""The rows that versions 0.1.0 and, after them, 0.2.0 have to show."""
 
 NOT_YET: frozenset[str] = frozenset()
 """Rows of WANTED without a test at present; whoever adds the test takes the row out."""

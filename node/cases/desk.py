@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from node.answers import Done
-from node.cases import boundary, operators, standing
+from node.cases import agreed, boundary, operators, standing
 from node.cases.files import attach, files_of
 from node.context import Context
 from node.exchange import forwarding
@@ -46,6 +46,7 @@ def refer(tx: sqlite3.Connection, ctx: Context, request: Refer) -> Done:
     if member is None or member.status == "ended":
         raise ProtocolError("unknown-recipient", field="to", got=request.to)
     check_offer(request.offer, member.caps)
+    agreed.may_send(ctx, member, request.offer.referral)
     if request.offer.path is not UNSET:  # where it came from is written by `forward` alone
         raise ProtocolError("bad-shape", field="path")
     leg = ctx.dice.uuid7(ctx.clock.now())
@@ -200,6 +201,8 @@ def _check_amend(ctx: Context, leg: LegRow, request: Act) -> None:
         raise ProtocolError("bad-shape", field="offer")
     member = ctx.member(leg.peer)
     check_offer(request.offer, member.caps if member else ())
+    if member is not None and request.offer.referral != leg.referral and leg.side == "S":
+        agreed.may_send(ctx, member, request.offer.referral)
 
 
 def _amended(tx: sqlite3.Connection, ctx: Context, leg: LegRow, request: Act) -> Offer | UnsetType:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET
 
 from node.answers import Done
-from node.cases import operators, standing
+from node.cases import agreed, operators, standing
 from node.cases.desk import PATRONATO, latest_offer, may_write, open_leg
 from node.cases.files import passed_on
 from node.context import Context
@@ -59,6 +59,7 @@ def forward(tx: sqlite3.Connection, ctx: Context, request: Forward) -> Done:
         description=request.text or offer.description,
     )  # fmt: skip
     check_offer(fresh, member.caps)
+    agreed.may_send(ctx, member, fresh.referral)
     done = open_leg(
         tx, ctx, ctx.dice.uuid7(ctx.clock.now()), "S", request.to, fresh, operator,
         case_id=parent.case_id, parent=parent.leg, linked=None,

@@ -315,6 +315,8 @@ TEXTS: Final[dict[str, str]] = {
         "Check the line named against the sheet, and its two letters in brackets.",
     "Aggiornare il programma, oppure ricopiare i dati su un foglio stampato da «form».":
         "Update the program, or copy the data onto a sheet printed by “form”.",
+    "Scegliere un altro ufficio con «route», o sentire il coordinatore d'Ambito.":
+        "Choose another office with “route”, or ask the coordinator of the Ambito.",
     "MODULO DI INVIO": "REFERRAL FORM",
     "Per ricopiarlo, numero, valore e lettere fra parentesi di ogni riga: rekey CODICE":
         "To type it in, number, value and letters in brackets of each line: rekey CODE",

@@ -133,4 +133,4 @@ def test_an_empty_form_carries_its_version_and_the_lines_of_its_kind(town):
     blank = town[SENDER].json("form", "rk-pis")
     assert blank["code"] == "PIS-1" and len(blank["lines"]) == 11
     text = town[SENDER]("form", "RK-PIS").stdout
-    assert "Codice: PIS-1" in text and text.count("____") >= 11
+    assert "Codice: PIS-1" in text and "accesso diretto Pronto Intervento Sociale" in text and text.count("____") >= 11
