@@ -292,8 +292,8 @@ class GotBody(
 class LegCounts(Struct, frozen=True, omit_defaults=True):
     """How many events of each log the writer of this body holds of a leg; `w` is its own side.
 
-    `a`: the last of its own events for which it holds the addressee's signed `processed`. `x`: an event of the
-    addressee that came with another content than the one held here.
+    `a`: the last of its own events for which it holds the addressee's signed `processed`. `x`: the commitment
+    of an event of the leg, of either side, that the addressee seems to have forgotten.
     """
 
     leg: Uuid
@@ -301,7 +301,7 @@ class LegCounts(Struct, frozen=True, omit_defaults=True):
     s: Annotated[int, Meta(ge=0, le=100_000)]
     r: Annotated[int, Meta(ge=0, le=100_000)]
     a: Annotated[int, Meta(ge=0, le=100_000)] = 0
-    x: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    x: Sha256 | UnsetType = UNSET
 
 
 class HelloBody(

@@ -445,6 +445,9 @@ def _apply(
         return _Answer(mid, routing.jti, routing.cm, "processed", now, own, None)  # a repair brought it before
     _refuse_forgetful(tx, ctx, leg, body, now)
     _store_event(tx, ctx, leg, writer, body, opened, item.e, routing.cm, now)
+    (epoch,) = tx.execute("SELECT COALESCE(MAX(hw_epoch), 0) FROM peer WHERE node = ?", (leg.peer,)).fetchone()
+    if item.verified.channel.epoch < epoch:  # of a former life: who wrote it may have forgotten it
+        resync.dispute(tx, ctx, leg, routing.cm)
     if body.ev == "offer" and leg.side == "R":
         describe_leg(tx, _as_kept(tx, _begun(ctx, routing.sender, body, now)))
     parts.named(tx, ctx, leg, body)
@@ -541,27 +544,28 @@ def _refuse_other_content(
             return True
         if held_cm == cm or (kind == "void" and voids == cm) or (body.ev == "void" and body.void == held_cm):
             continue
-        raise _restored(tx, ctx, leg, body, "n", now)
+        raise _restored(tx, ctx, leg, body, "n", now, held_cm)
     return False
 
 
 def _refuse_forgetful(tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, now: int) -> None:
     """An event that denies what its writer signed before: it was restored in between (PROTOCOL §3)."""
     acknowledged = tx.execute(
-        "SELECT n, h FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL", (leg.leg, leg.side)
+        "SELECT n, h, cm FROM event WHERE leg = ? AND writer = ? AND k = 'processed' AND h IS NOT NULL ORDER BY n",
+        (leg.leg, leg.side),
     ).fetchall()
-    if body.ev != "void" and forgot(body.n, body.seen, acknowledged):
-        raise _restored(tx, ctx, leg, body, "seen", now)
+    if body.ev != "void" and forgot(body.n, body.seen, ((n, h) for n, h, _ in acknowledged)):
+        raise _restored(tx, ctx, leg, body, "seen", now, acknowledged[-1][2])
 
 
 def _restored(
-    tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, field: str, now: int
+    tx: sqlite3.Connection, ctx: Context, leg: LegRow, body: EventBody, field: str, now: int, forgotten: str
 ) -> ProtocolError:
     """What its writer is told: that it looks restored, unless we were, and do not know yet what we forgot."""
     if leg.peer in restored.open_peers(tx):
         return ProtocolError("busy", after=RESYNC_PACE)
     raise_alarm(tx, now, "restored", leg.peer, leg.leg, body.n)
-    resync.dispute(tx, ctx, leg, body.n)
+    resync.dispute(tx, ctx, leg, forgotten)
     return ProtocolError("restored", field=field, after=3600)
 
 

@@ -80,8 +80,8 @@ CREATE TABLE resync_page (peer TEXT NOT NULL, i INTEGER NOT NULL, sealed BLOB NO
 CREATE TABLE resync_given (peer TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 -- Legs we forgot and whose offer the other side does not hold either: it is not asked again.
 CREATE TABLE resync_gone (leg TEXT PRIMARY KEY) WITHOUT ROWID;
--- Events of a peer that look restored: said in our next `hello`, since who takes from a mailbox answers nobody.
-CREATE TABLE resync_disputed (leg TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+-- Events that a peer seems to have forgotten: said in our next `hello`, since who takes from a mailbox answers nobody.
+CREATE TABLE resync_disputed (leg TEXT PRIMARY KEY, cm TEXT NOT NULL) WITHOUT ROWID;
 -- What a person wrote after a loss that nobody knew of. `again`: the event that says it anew; NULL: it became illegal
 -- meanwhile and is given back to be looked at.
 CREATE TABLE given_back (jti TEXT PRIMARY KEY, leg TEXT NOT NULL, writer TEXT NOT NULL, n INTEGER NOT NULL,
@@ -141,20 +141,20 @@ def _hello(tx: sqlite3.Connection, ctx: Context, peer: str) -> int:
 def _counts(db: sqlite3.Connection, peer: str) -> list[LegCounts]:
     """Of the legs that changed last: what is over is said too, since the other side may have forgotten its end."""
     rows = db.execute(
-        "SELECT leg, side, s_count, r_count, COALESCE(n, 0) FROM leg LEFT JOIN resync_disputed USING (leg)"
-        " WHERE peer = ? AND side != 'L' ORDER BY n IS NULL, changed DESC, leg LIMIT ?",
+        "SELECT leg, side, s_count, r_count, cm FROM leg LEFT JOIN resync_disputed USING (leg)"
+        " WHERE peer = ? AND side != 'L' ORDER BY cm IS NULL, changed DESC, leg LIMIT ?",
         (peer, LEGS_NAMED),
     ).fetchall()
-    return [LegCounts(leg, side, s, r, _acknowledged(db, leg, side), x) for leg, side, s, r, x in rows]
+    return [LegCounts(leg, side, s, r, _acknowledged(db, leg, side), x or UNSET) for leg, side, s, r, x in rows]
 
 
-def dispute(tx: sqlite3.Connection, ctx: Context, leg: LegRow, n: int) -> None:
-    """Event `n` of the peer looks restored: it is told in a `hello`, since behind a mailbox it hears no refusal."""
-    done = tx.execute("SELECT 1 FROM resync_disputed WHERE leg = ? AND n = ?", (leg.leg, n)).fetchone()
-    tx.execute("INSERT OR REPLACE INTO resync_disputed VALUES (?, ?)", (leg.leg, n))
-    if done is None:
-        tx.execute("DELETE FROM outgoing WHERE dest = ? AND about = 'hello'", (leg.peer,))
-        _hello(tx, ctx, leg.peer)
+def dispute(tx: sqlite3.Connection, ctx: Context, leg: LegRow, cm: str) -> None:
+    """The peer seems to have forgotten an event: told in a `hello`, since behind a mailbox it hears no refusal."""
+    if tx.execute("SELECT 1 FROM resync_disputed WHERE leg = ? AND cm = ?", (leg.leg, cm)).fetchone():
+        return
+    tx.execute("INSERT OR REPLACE INTO resync_disputed VALUES (?, ?)", (leg.leg, cm))
+    tx.execute("DELETE FROM outgoing WHERE dest = ? AND about = 'hello'", (leg.peer,))
+    _hello(tx, ctx, leg.peer)
 
 
 def _send(tx: sqlite3.Connection, ctx: Context, peer: str, body: Body, what: str) -> int:
@@ -189,13 +189,15 @@ def take_hello(tx: sqlite3.Connection, ctx: Context, message: Message) -> Effect
         if row.peer != message.sender or row.side == "L" or row.side == said.w:
             continue
         own, theirs = (row.s_count, row.r_count) if row.side == "S" else (row.r_count, row.s_count)
-        if yours > own or said.a > theirs:
+        if yours > own or said.a > theirs or (said.x and not _holds(tx, row.leg, said.x)):
             begin(tx, ctx, message.sender)
-        elif said.x:
-            _accused(tx, ctx, row, said.x, message.sender)
         if its < theirs or yours < _acknowledged(tx, row.leg, row.side):
             _hello(tx, ctx, message.sender)
     return Effect()
+
+
+def _holds(db: sqlite3.Connection, leg: str, cm: str) -> bool:
+    return db.execute("SELECT 1 FROM event WHERE leg = ? AND cm = ?", (leg, cm)).fetchone() is not None
 
 
 def is_gone(db: sqlite3.Connection, leg: str) -> bool:
@@ -278,14 +280,7 @@ def told_restored(tx: sqlite3.Connection, ctx: Context, mid: str, accuser: str) 
     """
     row = tx.execute("SELECT leg, n FROM outgoing WHERE mid = ?", (mid,)).fetchone()
     leg = leg_row(tx, row[0]) if row and row[0] else None
-    if leg is None:
-        begin(tx, ctx, accuser)
-    else:
-        _accused(tx, ctx, leg, row[1], accuser)
-
-
-def _accused(tx: sqlite3.Connection, ctx: Context, leg: LegRow, n: int, accuser: str) -> None:
-    number = _receipt_of(tx, ctx, leg, n, accuser)
+    number = _receipt_of(tx, ctx, leg, row[1], accuser) if leg is not None else None
     if number is None:
         begin(tx, ctx, accuser)
     else:

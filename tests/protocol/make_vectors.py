@@ -972,7 +972,7 @@ def restoring() -> tuple[str, dict[str, Any], list[Case]]:
         text("counts", hello, "ok"),
         text("counts of no leg", hello, "ok", legs=[]),
         text("counts without what was acknowledged", hello, "ok", legs=[{k: v for k, v in counts.items() if k != "a"}]),
-        text("counts with a dispute", hello, "ok", legs=[counts | {"x": 3}]),
+        text("counts with a dispute", hello, "ok", legs=[counts | {"x": "D" * 43}]),
         text("a question", asked, "ok"),
         text("a page", page, "ok"),
         text("a page of nothing", page, "ok", legs=[]),
