@@ -223,13 +223,14 @@ def delivered_has_receipts(world: "World", held: Held) -> None:
     # Taken in by a clock that was wrong then, from a peer whose clock was wrong too: the signature is what counts here.
     now = held.node.clock.now() + 10 * 365 * 86400
     for peer, raw in held.db.execute("SELECT peer, raw FROM receipt WHERE own = 0"):
-        try:
-            receipt = read_receipt(raw, world.board.membership, net=world.board.net, me=held.name, now=now).receipt
-        except ProtocolError as problem:
-            if problem.code == "revoked-key":  # its signature holds; when it came the key counted
-                receipt = read_acks(raw)
-            else:
-                raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
+        if raw not in held.node.read_receipts:
+            try:
+                read_receipt(raw, world.board.membership, net=world.board.net, me=held.name, now=now)
+            except ProtocolError as problem:
+                if problem.code != "revoked-key":  # its signature holds; when it came the key counted
+                    raise Violation("I3-unverified-receipt", f"{held.name} from {peer}: {problem.code}") from None
+            held.node.read_receipts.add(raw)
+        receipt = read_acks(raw)
         for ack in receipt.acks:
             sent = world.history.sent.get(ack.mid)
             if sent and sent.sender == held.name and sent.dest == receipt.sender:
@@ -496,7 +497,7 @@ def sealed_stays_sealed(world: "World") -> None:
     legs = [leg.encode() for node in world.nodes for (leg,) in _some_legs(node.store._conn)]
     for host in world.hosts():
         raw = b"".join(path.read_bytes() for path in sorted(host._path().parent.glob("raccordo.db*")))
-        for mark in marks if host is world.board else marks[:2]:
+        for mark in marks if host is world.board else marks[: 2 if world.plan.real else 1]:
             if mark in raw:
                 raise Violation("I10-canary", f"{host.name}: {mark!r}")
         if host is world.board and any(leg in raw for leg in legs):

@@ -7,7 +7,7 @@ from node.answers import Done
 from node.cases import desk, erasure, operators
 from node.cases.desk import Act, FollowRedirect, HandOver, Refer, folded
 from node.exchange.forwarding import family
-from node.exchange.log import leg_row
+from node.exchange.log import LegRow, leg_row
 from node.requests import AnswerErase, Erase, NewFile, Recall
 from node.runtime.config import RetentionConfig
 from node.runtime.store import Outcome
@@ -281,7 +281,19 @@ class People:
         )
         if rows is None:
             raise Violation("I3-told-before-commit", f"{node.name} {written.leg} {written.n}")
+        self._may_have(node, side, rows)
         node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2], node.kernel.now))
+
+    def _may_have(self, node: Node, leg: LegRow, row: Any) -> None:
+        """I16: on what there was before a restore nothing is written until the other side, or a person, has told."""
+        begun = node.reader.execute(
+            "SELECT begun FROM resync WHERE peer = ? AND answered IS NULL AND begun >= ?", (leg.peer, leg.created)
+        ).fetchone()
+        if begun is None or leg.side == "L" or row[1] == "lapse":
+            return
+        (at,) = node.reader.execute("SELECT at FROM event WHERE jti = ? AND leg = ?", (row[2], leg.leg)).fetchone()
+        if at > begun[0]:
+            raise Violation("I16-written-while-open", f"{node.name} {leg.leg} {row[1]}")
 
 
 # The state may move between choosing and committing; the clock may be wrong; the peer may have been suspended.

@@ -93,7 +93,8 @@ class Node(Host):
         self.net = net
         self.directory = directory
         self.history = history
-        self.read_files: set[tuple[object, ...]] = set()  # what a check has read and found sound
+        self.read_receipts: set[str] = set()  # what a check verified
+        self.read_files: set[tuple[object, ...]] = set()  # what a check read and found sound
         self.ctx: Context
         self.exchange: Exchange
         self.erased_list: dict[str, int] = {}  # beside the store, so that an old copy does not bring back what is in it
