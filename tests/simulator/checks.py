@@ -41,7 +41,7 @@ def safety(world: "World") -> dict[str, "Held"]:
             acknowledged_is_held(world, held)
             told_is_held(world, held)
             delivered_has_receipts(world, held)
-        once_only(held)
+        once_only(held, world.hostile)
         nothing_alarming(world, held)
         late_is_shown(held)
         whole_is_what_was_sent(world, held)
@@ -201,14 +201,14 @@ def _given_back(world: "World", held: Held, leg: str, jti: str) -> bool:
     return row is not None and row.peer == world.hostile and back is not None
 
 
-def once_only(held: Held) -> None:
+def once_only(held: Held, hostile: str) -> None:
     """I2: one row for one event, one standing content for one place."""
     for jti, rows in held.by_jti.items():
         if len(rows) > 1:
             raise Violation("I2-twice", f"{held.name} {jti}: {rows}")
     places = Counter((event[0], event[1], event[2]) for event in held.events if event[4] != "void")
     for place, count in places.items():
-        if count > 1:
+        if count > 1 and held.leg(place[0]).peer != hostile:  # its own two tales of its own log
             raise Violation("I2-two-contents", f"{held.name} {place}")
     seen = Counter((row[1], row[2]) for row in held.inbox.values() if row[3] == "processed")
     for (sender, jti), _ in seen.items():

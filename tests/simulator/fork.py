@@ -103,7 +103,10 @@ class Fork:
                 continue
             keys = map_heads.log_keys(node.reader, node.net, node.suite)
             size = follow.held(node.reader).edge.size
-            for peer, note, pair in node.reader.execute("SELECT node, note, pair FROM peer_head").fetchall():
+            now = node.clock.now()  # what came a moment ago is compared at the next tick
+            for peer, note, pair in node.reader.execute(
+                "SELECT node, note, pair FROM peer_head WHERE verdict IS NOT NULL OR at < ?", (now - 7200,)
+            ).fetchall():
                 if peer == self.world.hostile or (peer in self.fooled) == (node.name in self.fooled):
                     continue
                 try:
