@@ -686,6 +686,9 @@ def _write_anew(tx: sqlite3.Connection, ctx: Context, row: LegRow, side: Writer,
         return
     key = ctx.case_keys.obtain(tx, row.case_id)
     body = msgspec.json.decode(ctx.case_keys.open(key, f"{row.leg}|{side}|{n}|{jti}", sealed)[32:], type=EventBody)
+    if _says_enough(tx, row, side, body):
+        seal_event(tx, ctx, row, side, jti)
+        return
     if body.ev == "void":  # of what the peer holds the void of already, or never had
         tx.execute("DELETE FROM event WHERE leg = ? AND writer = ? AND jti = ?", (row.leg, side, jti))
         tx.execute("DELETE FROM outgoing WHERE jti = ?", (jti,))
@@ -704,6 +707,21 @@ def _write_anew(tx: sqlite3.Connection, ctx: Context, row: LegRow, side: Writer,
     tx.execute("UPDATE given_back SET again = ? WHERE jti = ?", (fresh.jti, jti))
     write_or_wait(tx, ctx, row, side, fresh)
     refold(tx, row.leg, now)
+
+
+def _says_enough(db: sqlite3.Connection, row: LegRow, side: Writer, body: EventBody) -> bool:
+    """Nothing happened since that it would have to see, and its number is free: it goes out again as it is.
+
+    The peer may be getting it at this moment, by an answer of ours that crossed its own: under another id the same
+    number would have two contents.
+    """
+    held = fold(*logs(db, row.leg))
+    own, theirs = (held.s_count, held.r_count) if side == "S" else (held.r_count, held.s_count)
+    (alone,) = db.execute(
+        "SELECT COUNT(*) = 1 FROM event WHERE leg = ? AND writer = ? AND n = ?", (row.leg, side, body.n)
+    ).fetchone()
+    overruled = any((entry.writer, entry.n) == (side, body.n) for entry in held.overruled)
+    return bool(alone) and body.n <= own and body.seen == theirs and not overruled
 
 
 def _kind(ev: str) -> Kind:

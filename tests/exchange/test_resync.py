@@ -437,3 +437,21 @@ def test_who_hears_no_refusal_behind_a_mailbox_is_told_of_the_dispute(ambito):
     assert together(leg, a, b) == "offered"
     assert b.case(leg).offer.description == "scritto di nuovo"
     assert [kind for _, _, kind, *_ in logs_of(a, leg)] == ["offer", "amend", "amend"]
+
+
+def test_an_event_that_the_other_side_may_be_getting_goes_out_again_as_it_is(ambito):
+    """Two answers crossed in the simulator (seed 1029): under a new id one number got two contents, for ever."""
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    b.act(leg, "open")
+    ambito.carry()
+    b.act(leg, "accept")
+    ((jti,),) = b.store.read(lambda db: db.execute("SELECT jti FROM event WHERE kind = 'accept'").fetchall())
+    b.store.run(lambda tx: tx.execute("DELETE FROM outgoing WHERE leg = ?", (leg,)))  # its sealing lies somewhere
+    b.restore(b.backup())
+    b.store.run(lambda tx: resync.begin(tx, b.ctx, "tavullia"))
+    ambito.settle()
+    assert together(leg, a, b) == "accepted"
+    assert a.one("SELECT jti FROM event WHERE kind = 'accept'") == jti
+    assert b.one("SELECT COUNT(*) FROM given_back") == 0

@@ -117,7 +117,7 @@ def _bugs(args: argparse.Namespace) -> int:
         found = next(
             (
                 row
-                for row in campaign.campaign(range(args.first, args.first + 200), jobs=args.jobs, bug=bug.name)
+                for row in campaign.campaign(range(args.first, args.first + 300), jobs=args.jobs, bug=bug.name)
                 if row.failure
             ),
             None,

@@ -18,6 +18,7 @@ from registry.engine import MIGRATIONS, RegistryEngine
 from registry.setup import Document, NetworkSetup
 from schemas.catalogue import CatalogueAnswer, CataloguePost
 from schemas.membership import Registry, Relay, Wanted
+from tests.simulator.fork import Fork
 from tests.simulator.founding import PROTOCOLLO, REGISTRY, join_request, url_of
 from tests.simulator.history import History
 from tests.simulator.host import Host, seed_of
@@ -45,6 +46,7 @@ class Board(Host):
         self.keystore = MemoryKeystore(SeededDice(seed_of(network.plan.seed, REGISTRY, "keys")))
         self.engine: RegistryEngine
         self._membership: Membership
+        self.fork: Fork | None = None
         super().__init__(REGISTRY, kernel, network, home, MIGRATIONS)
 
     # -- lives
@@ -121,9 +123,10 @@ class Board(Host):
         held = self.membership
         reply((self.clock.now(), held.raw if held.version > have else None))
 
-    def log(self, after: int, reply: Answer) -> None:
+    def log(self, caller: str, after: int, reply: Answer) -> None:
         """GET /v1/log."""
-        reply(msgspec.json.encode(self.engine.log_page(self.store._conn, after)))
+        other = self.fork.page(caller, after) if self.fork else None
+        reply(msgspec.json.encode(other or self.engine.log_page(self.store._conn, after)))
 
     def object(self, hash_: str, reply: Answer) -> None:
         """GET /v1/object/{hash}."""

@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from node.cases import desk
-from node.exchange import blobs, delivery, ends, erasing, inbox, log, outbox, parts
+from node.cases import forwarding as cases_forwarding
+from node.exchange import blobs, delivery, ends, erasing, forwarding, inbox, log, outbox, parts, restored, resync
 from node.keys import confirming, resigning
 from node.mailbox import box
+from node.map import heads as map_heads
 from node.runtime import store as store_module
 from node.vault.case_keys import NONCE, CaseKeys
 from protocol import referral
@@ -168,7 +170,7 @@ def _dedup_without_sender() -> Undo:
 
 
 def _sent_before_commit() -> Undo:
-    sound = people.People._submit
+    sound = people.People.submit
 
     def submit(self: people.People, node: shell.Node, command: Any, what: str) -> None:
         def eager(tx: sqlite3.Connection) -> Any:
@@ -179,7 +181,7 @@ def _sent_before_commit() -> Undo:
 
         sound(self, node, eager, what)
 
-    return _swap((people.People, "_submit", submit))
+    return _swap((people.People, "submit", submit))
 
 
 def _stale_relay() -> Undo:
@@ -316,6 +318,55 @@ def _early_part_under_any_hash() -> Undo:
     return _swap((blobs, "find", find))
 
 
+def _numbers_left_open() -> Undo:
+    return _swap((resync, "_void", lambda tx, ctx, row, writer, n: None))
+
+
+def _own_copy_wins() -> Undo:
+    sound = resync.rules.repair
+
+    def repair(mine: Any, theirs: Any) -> Any:
+        """What the peer holds of ours is left with it."""
+        return sound(mine, theirs)._replace(take=(), displaced=(), rewrite=())
+
+    return _swap((resync.rules, "repair", repair))
+
+
+def _written_while_open() -> Undo:
+    return _swap((restored, "may_write", lambda db, leg, kind: True))
+
+
+def _loss_not_noticed() -> Undo:
+    return _swap((resync, "begin", lambda tx, ctx, peer, **_: False))
+
+
+def _duty_forgotten(do: str) -> Undo:
+    sound = forwarding.duties
+
+    def duties(parent: Any, children: Any, **rest: Any) -> Any:
+        return tuple(duty for duty in sound(parent, children, **rest) if duty.do != do)
+
+    return _swap((forwarding, "duties", duties))
+
+
+def _second_child() -> Undo:
+    sound = cases_forwarding.check_open
+    return _swap((cases_forwarding, "check_open", lambda parent, children, **rest: sound(parent, (), **rest)))
+
+
+def _one_story_taken_for_another() -> Undo:
+    return _swap((map_heads, "judge", lambda db, note, keys, known: "same"))
+
+
+def _proof_thrown_away() -> Undo:
+    return _swap((map_heads, "keep_pair", lambda tx, pair, source, now: None))
+
+
+def _anybody_acknowledges() -> Undo:
+    settle = {k: sql.replace(" AND dest = :dest", "") for k, sql in outbox._SETTLE.items()}
+    return _swap((outbox, "_SETTLE", settle), (outbox, "_DELETE", outbox._DELETE.replace(" AND dest = :dest", "")))
+
+
 TABLE: Final[tuple[Bug, ...]] = (
     Bug("ack-before-commit", "the receipt leaves before the group is committed", _ack_before_commit),
     Bug("dedup-in-memory", "what was received is remembered until the next restart only", _dedup_in_memory),
@@ -338,6 +389,17 @@ TABLE: Final[tuple[Bug, ...]] = (
     Bug("unconfirmed", "a key that begins a chain anew is sealed to as it comes", _new_key_taken_as_it_comes),
     Bug("part-sealed-once", "a part whose sealing expired is not made again", _part_sealed_once),
     Bug("part-under-any-hash", "a part is put with whatever file still lacks one", _early_part_under_any_hash),
+    Bug("numbers-left-open", "after a restore no `void` is written for numbers nobody holds", _numbers_left_open),
+    Bug("own-copy-wins", "after a restore what the peer holds of ours is not taken back", _own_copy_wins),
+    Bug("written-while-open", "a restored member writes on old legs before it was told", _written_while_open),
+    Bug("loss-not-noticed", "a restored member never asks what it forgot", _loss_not_noticed),
+    Bug("second-child", "a router opens a child while another is open", _second_child),
+    Bug("not-mirrored", "what becomes of a child is not said on its parent", lambda: _duty_forgotten("mirror")),
+    Bug("parent-left-open", "a closed child does not close its parent", lambda: _duty_forgotten("close")),
+    Bug("cancel-kept", "a cancel asked of a router is not passed on", lambda: _duty_forgotten("cancel")),
+    Bug("heads-all-alike", "every head that a peer shows is taken for ours", _one_story_taken_for_another),
+    Bug("heads-pair-lost", "two heads that contradict each other are not kept", _proof_thrown_away),
+    Bug("acknowledged-by-anybody", "a receipt counts whoever signed it", _anybody_acknowledges),
     Bug("plain-at-rest", "salt and body lie in the database as they are", _plain_at_rest),
 )
 NAMES: Final = tuple(bug.name for bug in TABLE)

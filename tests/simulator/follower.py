@@ -18,6 +18,7 @@ from protocol.publications import PUBLICATION_MAX
 from protocol.strict import digest
 from schemas.catalogue import CataloguePost, Visibility
 from tests.simulator.board import Board, accepted
+from tests.simulator.fork import keep_conflict
 from tests.simulator.founding import catalogue
 from tests.simulator.kernel import Violation
 
@@ -42,7 +43,7 @@ class Follower:
             return
         self.busy = True
         after = follow.held(self.node.reader).edge.size
-        self._call(lambda reply: self.board.log(after, reply), self._page)
+        self._call(lambda reply: self.board.log(self.node.name, after, reply), self._page)
 
     def _call(self, handler: Any, done: Any) -> None:
         self.node.network.call(self.node, self.board, handler, done)
@@ -55,7 +56,10 @@ class Follower:
         try:
             page = follow.prepare_page(raw, follow.held(node.reader), node.trust.root)
         except follow.HeadConflictError as conflict:
-            raise Violation("I7-log-not-consistent", f"{node.name}: {conflict}") from conflict
+            node.kernel.note(node.name, "sees another history", conflict.code)
+            keep_conflict(node, conflict)
+            self.busy = False
+            return
         except ProtocolError as problem:
             node.kernel.note(node.name, "refuses the log page", problem.code)
             self.busy = False

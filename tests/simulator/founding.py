@@ -26,10 +26,10 @@ PROTOCOLLO: Final = b"Protocollo d'intesa, versione 1\n"
 PAPER: Final = ProtocolVersion("1", digest(PROTOCOLLO))
 PLACES: Final = ("041044", "041065", "041036", "041068", "041019", "041020", "041027", "041056")
 CAPS: Final[tuple[tuple[str, list[Capability]], ...]] = (
-    ("PT-DISTRETTO", ["take-in-charge", "pua"]),
-    ("PT-COMUNE", ["take-in-charge"]),
+    ("PT-DISTRETTO", ["take-in-charge", "pua", "router"]),
+    ("PT-COMUNE", ["take-in-charge", "router"]),
     ("PT-PATRONATO", []),
-    ("PT-COMUNE", ["take-in-charge", "pis"]),
+    ("PT-COMUNE", ["take-in-charge", "pis", "router"]),
     ("PT-ODV", []),
     ("PT-PATRONATO", []),
     ("PT-COMUNE", ["take-in-charge"]),

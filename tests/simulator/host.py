@@ -19,6 +19,7 @@ from tests.simulator.kernel import Died, Kernel, Network, Violation
 
 Command = Callable[[sqlite3.Connection], Any]
 Done = Callable[[Outcome[Any]], None]
+DEATHS_MAX = 60  # at commits, in one run: each costs as much as a hundred commands and shows no more than these
 EPOCH_S = 1_795_259_400  # virtual second 0: a Saturday of November 2026
 
 
@@ -142,12 +143,14 @@ class Host:
         group, self._queue = self._queue, []
         if not group:
             return
-        rate = self.network.plan.crash_commit
+        rate = self.network.plan.crash_commit if self.network.deaths < DEATHS_MAX else 0.0
         if self.network.chance(rate):
+            self.network.deaths += 1
             self.crash(self.time_to_restart())
             raise Died
         outcomes = self.store.execute_group([command for command, _ in group])
         if self.network.chance(rate):
+            self.network.deaths += 1
             self.kernel.note(self.name, "committed", len(group), "and tells nobody")
             self.crash(self.time_to_restart())
             raise Died

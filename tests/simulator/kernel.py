@@ -103,6 +103,7 @@ class Network:
         self.kernel = kernel
         self.plan = plan
         self.calm = False
+        self.deaths = 0  # at a commit
         self.cut: dict[tuple[str, str], int] = {}  # (from, to): how many partitions forbid this direction
         self._dice = random.Random(f"network {plan.seed}")
 

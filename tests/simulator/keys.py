@@ -67,7 +67,7 @@ def _answered(node: "Node", posting: Posting, answer: object) -> None:
 
 
 def _ask(world: "World", node: "Node", command: Any, what: str) -> None:
-    if not node.up or node.name == world.suspended:
+    if not node.up or node.old or node.name == world.suspended:
         return
 
     def done(outcome: Outcome[Any]) -> None:

@@ -6,11 +6,13 @@ from typing import Any, Final
 from node.answers import Done
 from node.cases import desk, erasure, operators
 from node.cases.desk import Act, FollowRedirect, HandOver, Refer, folded
-from node.exchange.log import leg_row
+from node.exchange.forwarding import family
+from node.exchange.log import LegRow, leg_row
 from node.requests import AnswerErase, Erase, NewFile, Recall
 from node.runtime.config import RetentionConfig
 from node.runtime.store import Outcome
 from protocol.errors import ProtocolError
+from protocol.forwarding import permitted
 from protocol.offers import CANCEL_REASONS, DECLINE_REASONS, KINDS, OUTCOMES, RELEASE_REASONS
 from protocol.referral import RECEIVER_KINDS, SENDER_KINDS, TERMINALS, Kind, allowed
 from protocol.strict import digest
@@ -61,6 +63,8 @@ class People:
     def attached(self, node: Node, rate: float) -> list[NewFile]:
         """Now and then a paper or two, of one part or of eight."""
         dice, files = self.papers, []
+        if node.old:
+            return files
         while dice.random() < rate and len(files) < 3:
             self.canaries += 1
             content = f"%PDF-1.7 {CANARY} {self.canaries} ".encode() + dice.randbytes(dice.choice((10, 150, 700)))
@@ -79,7 +83,7 @@ class People:
         request = Refer(
             to=to, offer=self.offer(node, to), as_=dice.choice(("OP-1", "AS-1", "VO-1")), files=self.attached(node, 0.3)
         )
-        self._submit(node, lambda tx: desk.refer(tx, node.ctx, request), "offer")
+        self.submit(node, lambda tx: desk.refer(tx, node.ctx, request), "offer")
 
     def offer(self, node: Node, to: str) -> Offer:
         """A sound offer for a recipient."""
@@ -115,11 +119,15 @@ class People:
         )
         if side == "R" and self.dice.random() < 0.04:
             hand = HandOver(leg=leg, desk_to="Sportello 2", as_="AS-1", text=self.words())
-            self._submit(node, lambda tx: desk.hand_over(tx, node.ctx, hand), "hand-over")
+            self.submit(node, lambda tx: desk.hand_over(tx, node.ctx, hand), "hand-over")
             return
         request = self.choose(node, leg, side)
         if request is not None:
-            self._submit(node, lambda tx: desk.act(tx, node.ctx, request), request.ev)
+            self.write(node, request)
+
+    def write(self, node: Node, request: Act) -> None:
+        """One event."""
+        self.submit(node, lambda tx: desk.act(tx, node.ctx, request), request.ev)
 
     def choose(self, node: Node, leg: str, side: str) -> Act | None:
         """One of the things the table allows, the likely ones more often."""
@@ -129,6 +137,8 @@ class People:
         kinds = sorted(allowed(held, acting) - {"lapse", "forwarded"})  # type: ignore[arg-type]
         if "start" in kinds and "take-in-charge" not in node.membership.members[node.name].caps:
             kinds.remove("start")
+        if side == "R" and (known := family(node.reader, node.ctx, leg)) is not None:
+            kinds = [kind for kind in kinds if kind in permitted(held, known.children)]
         if not kinds:
             return None
         kind = dice.choices(kinds, [_LIKELY.get(kind, 1) for kind in kinds])[0]
@@ -161,20 +171,20 @@ class People:
         """The sender of a redirected leg confirms with the person."""
         rows = node.store.read(
             lambda db: db.execute(
-                "SELECT leg FROM leg WHERE side = 'S' AND state = 'redirected' ORDER BY leg"
+                "SELECT leg FROM leg WHERE side = 'S' AND state = 'redirected' AND parent IS NULL ORDER BY leg"
             ).fetchall()
         )
         if not rows:
             return False
         request = FollowRedirect(leg=self.dice.choice(rows)[0], as_="OP-1", basis=_BASIS)
-        self._submit(node, lambda tx: desk.follow_redirect(tx, node.ctx, request), "offer")
+        self.submit(node, lambda tx: desk.follow_redirect(tx, node.ctx, request), "offer")
         return True
 
     # -- erasing
 
     def erase(self, node: Node, dice: random.Random) -> None:
         """The head of a service answers what is asked, else erases or recalls something; its own dice."""
-        if not node.up:
+        if not node.up or node.old:
             return
         asked = node.reader.execute(
             "SELECT leg FROM erasure_request WHERE own = 0 AND answer IS NULL ORDER BY leg"
@@ -242,7 +252,7 @@ class People:
 
     # -- what the operator is told
 
-    def _submit(self, node: Node, command: Any, what: str) -> None:
+    def submit(self, node: Node, command: Any, what: str) -> None:
         def done(outcome: Outcome[Any]) -> None:
             written = node.sound(outcome)
             if written is None:
@@ -250,7 +260,7 @@ class People:
                 if code == "clock-wrong":
                     node.history.wrong_clock_refusals += 1
                 node.kernel.note(node.name, "may not", what, code)
-                if code not in _FAIR_REFUSALS:
+                if code not in _FAIR_REFUSALS | (FORWARD_REFUSALS if what == "forward" else frozenset()):
                     raise Violation("I6-legal-refused", f"{node.name} {what}: {outcome.error}")
                 return
             node.kernel.note(node.name, "writes", what, written.leg, written.n, written.state)
@@ -271,7 +281,19 @@ class People:
         )
         if rows is None:
             raise Violation("I3-told-before-commit", f"{node.name} {written.leg} {written.n}")
+        self._may_have(node, side, rows)
         node.history.told.append(Told(node.name, written.leg, rows[0], written.n, rows[1], rows[2], node.kernel.now))
+
+    def _may_have(self, node: Node, leg: LegRow, row: Any) -> None:
+        """I16: on what there was before a restore nothing is written until the other side, or a person, has told."""
+        begun = node.reader.execute(
+            "SELECT begun FROM resync WHERE peer = ? AND answered IS NULL AND begun >= ?", (leg.peer, leg.created)
+        ).fetchone()
+        if begun is None or leg.side == "L" or row[1] == "lapse":
+            return
+        (at,) = node.reader.execute("SELECT at FROM event WHERE jti = ? AND leg = ?", (row[2], leg.leg)).fetchone()
+        if at > begun[0]:
+            raise Violation("I16-written-while-open", f"{node.name} {leg.leg} {row[1]}")
 
 
 # The state may move between choosing and committing; the clock may be wrong; the peer may have been suspended.
@@ -289,6 +311,19 @@ _FAIR_REFUSALS: Final = frozenset(
         "erased",
         "resync-open",
         "key-unconfirmed",
+        "forward-open",
+    }
+)
+# The router is no router yet to itself, the office cannot, the way is too long or was taken before.
+FORWARD_REFUSALS: Final = frozenset(
+    {
+        "not-a-router",
+        "forward-not-accepted",
+        "forward-loop",
+        "forward-hops",
+        "basis-required",
+        "patronato-redirect",
+        "incapable-recipient",
     }
 )
 _KEEP: Final = RetentionConfig(keep=1)

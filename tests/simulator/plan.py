@@ -37,6 +37,12 @@ FAULTS: Final[tuple[str, ...]] = (
     "compromise",  # a member revokes its keys
     "recovery",  # a member loses its keys and comes back by its emergency key
     "readmission",  # a member is suspended, and comes back under another key
+    "relay-drops",  # a relay says `held` and loses envelopes and receipts for ever
+    "relay-flips",  # a relay hands out other bytes than it was given
+    "fork",  # the board shows two logs to two halves of its members
+    "hostile",  # a member that seals and signs whatever may do harm
+    "version",  # some bodies run version 0.1.0
+    "forwarding",  # routers pass referrals on
 )
 
 

@@ -1,5 +1,6 @@
 """A mailbox of the simulated world: what node.mailbox.handlers does over HTTP, in virtual time."""
 
+import sqlite3
 from collections.abc import Callable
 
 from node.mailbox import box
@@ -7,6 +8,7 @@ from node.runtime.store import Outcome
 from protocol.errors import ProtocolError
 from protocol.members import Membership
 from schemas.wire import DeliveryAnswer, Item, MailboxAck, MailboxAckAnswer, MailboxPage
+from tests.simulator.bad_relay import Bad
 from tests.simulator.history import History
 from tests.simulator.host import Host
 from tests.simulator.kernel import Answer, Violation
@@ -29,6 +31,12 @@ class Mailbox:
         self.wake = wake
         self.history = history
         self.kept: dict[tuple[str, str], int] = {}  # (owner, mid) promised by `held` and not released → exp
+        self.faulty: Bad | None = None
+
+    @property
+    def bad(self) -> Bad | None:
+        """What is wrong with it now."""
+        return None if self.host.network.calm else self.faulty
 
     def post(self, caller: str, owner: str, items: list[Item], reply: Answer) -> None:
         """POST /v1/mailbox/{owner}."""
@@ -45,10 +53,15 @@ class Mailbox:
             reply(problem)
             return
 
-        def command(tx: object) -> DeliveryAnswer:
+        lost: list[tuple[str, str]] = []
+
+        def command(tx: sqlite3.Connection) -> DeliveryAnswer:
             # "Relays refuse at commit": what moved since the check is checked again
             fresh = prepared if self.membership() is membership else kept(self.membership())
-            return box.put(tx, fresh, caller=caller, owner=owner, now=now)  # type: ignore[arg-type]
+            before = self.bad.mark(tx) if self.bad else 0
+            answer = box.put(tx, fresh, caller=caller, owner=owner, now=now)
+            lost[:] = self.bad.lose(tx, before) if self.bad else []
+            return answer
 
         def done(outcome: Outcome[DeliveryAnswer]) -> None:
             if isinstance(outcome.error, ProtocolError):
@@ -58,7 +71,7 @@ class Mailbox:
             if answer.held:
                 self.history.relay_held(self.host.name, caller, answer.held)
                 exps = {item.mid: item.exp for item in prepared if isinstance(item, box.ToKeep)}
-                self.kept.update({(owner, mid): exps[mid] for mid in answer.held})
+                self.kept.update({(owner, mid): exps[mid] for mid in answer.held if (owner, mid) not in lost})
             reply(answer)
             self.wake(self.host.name, owner)
 
@@ -74,8 +87,11 @@ class Mailbox:
             return
         self.host.submit(
             lambda tx: box.mark_fetched(tx, owner, [item.pos for item in page.items]),
-            lambda outcome: reply(page if outcome.error is None else outcome.error),
+            lambda outcome: reply(self._shown(page) if outcome.error is None else outcome.error),
         )
+
+    def _shown(self, page: MailboxPage) -> MailboxPage:
+        return MailboxPage(self.bad.spoil(page.items)) if self.bad else page
 
     def _may(self, owner: str, reply: Answer) -> bool:
         try:
@@ -110,12 +126,16 @@ class Mailbox:
             for index in answer.filed:
                 self.wake(self.host.name, receipts[index][1].to)
 
-        self.host.submit(
-            lambda tx: box.acknowledge(
+        def command(tx: sqlite3.Connection) -> MailboxAckAnswer:
+            before = self.bad.mark(tx) if self.bad else 0
+            answer = box.acknowledge(
                 tx, receipts, ack.seen, membership=membership, owner=owner, relay=self.host.name, now=now
-            ),
-            done,
-        )
+            )
+            if self.bad:
+                self.bad.lose(tx, before)
+            return answer
+
+        self.host.submit(command, done)
 
     def _released(self, owner: str, pos: str) -> None:
         row = self.host.store.read(

@@ -19,6 +19,7 @@ from node.exchange.inbox import Arrived, Received
 from node.exchange.log import leg_row
 from node.keys import watching
 from node.map import follow
+from node.map import heads as map_heads
 from node.map.tables import map_migrations
 from node.runtime import trust
 from node.runtime.keystore import MemoryKeystore
@@ -34,6 +35,7 @@ from tests.simulator.follower import Follower
 from tests.simulator.history import Acked, History, Sent
 from tests.simulator.host import Host
 from tests.simulator.kernel import Answer, Kernel, Network, Violation
+from tests.simulator.older import OldExchange
 from tests.simulator.relay import Mailbox
 
 SECOND: Final = 1000
@@ -51,6 +53,9 @@ _NEXT_WAKE: Final = (
     " FROM outgoing o LEFT JOIN peer p ON p.node = o.dest WHERE o.s IS NOT NULL"
     " UNION ALL SELECT next_at FROM receipt_out) WHERE at > ?"
 )
+
+
+STORE: Final = (*ENGINE, *trust.MIGRATIONS, *map_migrations(), *follow.MIGRATIONS, *map_heads.MIGRATIONS)
 
 
 class Directory:
@@ -78,20 +83,23 @@ class Node(Host):
         net: str,
         directory: Directory,
         history: History,
+        old: bool = False,
+        hostile: bool = False,
     ) -> None:
+        self.old = old  # it runs version 0.1.0
+        self.hostile = hostile
         self.suite = suite
         self.keystore = keystore
         self.net = net
         self.directory = directory
         self.history = history
-        self.read_files: set[tuple[object, ...]] = set()  # what a check has read and found sound
+        self.read_receipts: set[str] = set()  # what a check verified
+        self.read_files: set[tuple[object, ...]] = set()  # what a check read and found sound
         self.ctx: Context
         self.exchange: Exchange
         self.erased_list: dict[str, int] = {}  # beside the store, so that an old copy does not bring back what is in it
         self.announced = False  # the person who put an old copy back said so
-        super().__init__(
-            name, kernel, network, home, (*ENGINE, *trust.MIGRATIONS, *map_migrations(), *follow.MIGRATIONS)
-        )
+        super().__init__(name, kernel, network, home, STORE)
 
     # -- lives
 
@@ -107,7 +115,8 @@ class Node(Host):
             me=self.name, net=self.net, suite=self.suite, clock=self.clock, dice=self.dice, keystore=self.keystore
         )
         self.ctx.part_bytes = PART_BYTES
-        self.exchange = Exchange(self.ctx)
+        vars(self.ctx)["old"] = self.old
+        self.exchange = OldExchange(self.ctx) if self.old else Exchange(self.ctx)
         held = self.store.read(lambda db: trust.load(db, self.net, self.suite, self.clock.now()))
         assert held is not None and held.membership is not None
         self.trust = held
@@ -312,14 +321,14 @@ class Node(Host):
 
     def watch(self, legs: list[str]) -> None:
         """What a screen shows as final must stay as it is (I6), unless the disk itself went back in time."""
-        if self.name in self.history.restored:
+        if self.name in self.history.restored or self.hostile:
             return
         for leg in legs:
             self._watch(self.reader, leg)
 
     def _watch(self, db: Any, leg: str) -> None:
         row = leg_row(db, leg)
-        if row is None or row.side == "L":
+        if row is None or row.side == "L" or self.directory.nodes[row.peer].hostile:
             return
         held = folded(db, leg)
         if held.state != row.state:
@@ -460,8 +469,14 @@ class Node(Host):
     def _ticked(self, outcome: Outcome[int]) -> None:
         if self.sound(outcome):
             self.kernel.note(self.name, "seals again", outcome.value)
+        self.submit(self.exchange.heads, self._showed)
         self.wake(0)
         keys.state(self)
+
+    def _showed(self, outcome: Outcome[int]) -> None:
+        if self.sound(outcome):
+            self.kernel.note(self.name, "shows heads", outcome.value)
+            self.wake(0)
 
 
 _receipts: dict[str, Receipt] = {}

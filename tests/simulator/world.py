@@ -21,15 +21,18 @@ from protocol.errors import ProtocolError
 from protocol.names import Channel
 from protocol.receipts import sign_receipt
 from protocol.suite import S1
-from schemas.bodies import HeadBody
+from schemas.bodies import EventBody, HeadBody
 from schemas.wire import Ack, Item, Receipt
-from tests.simulator import checks, keys
+from tests.simulator import checks, keys, older, routers
+from tests.simulator.bad_relay import Bad
 from tests.simulator.board import Board
 from tests.simulator.fake_suite import FAKE
 from tests.simulator.follower import Publisher
+from tests.simulator.fork import Fork
 from tests.simulator.founding import REGISTRY, routes, url_of, wanted
 from tests.simulator.history import History
 from tests.simulator.host import EPOCH_S, Host, seed_of
+from tests.simulator.hostile import Hostile
 from tests.simulator.kernel import Kernel, Network, Trace, Violation
 from tests.simulator.people import People
 from tests.simulator.plan import HOUR_MS, Plan
@@ -82,6 +85,8 @@ class World:
         )
         self.directory.board = self.board
         self.board.found([NAMES[0]])
+        self.hostile, self.older = self._cast()
+        self.fork: Fork | None = None
         self.nodes = [self._node(home, i, name) for i, name in enumerate(NAMES[: plan.nodes])]
         self.people = People(plan.seed, self.nodes)
         self.publishers: dict[str, Publisher] = {}
@@ -89,6 +94,14 @@ class World:
         self._found()
 
     # -- founding
+
+    def _cast(self) -> tuple[str, frozenset[str]]:
+        """Who means harm ("": nobody), who runs version 0.1.0; always some remain that do neither."""
+        dice, names = random.Random(f"cast {self.plan.seed}"), list(NAMES[2 : self.plan.nodes])
+        dice.shuffle(names)
+        hostile = names.pop() if self.plan.has("hostile") and len(names) > 1 else ""
+        old = names[: dice.randint(1, 2)] if self.plan.has("version") and len(names) > 1 else []
+        return hostile, frozenset(old[: len(names) - 1])
 
     def _node(self, home: Path, number: int, name: str) -> Node:
         dice = SeededDice(seed_of(self.plan.seed, name, "keys"))
@@ -98,7 +111,7 @@ class World:
         keystore.add_sealing(sealing, self.suite.sealing_key(sealing).kid, EPOCH_S)
         return Node(
             name, self.kernel, self.network, home, suite=self.suite, keystore=keystore, net=self.board.net,
-            directory=self.directory, history=self.history,
+            directory=self.directory, history=self.history, old=name in self.older, hostile=name == self.hostile,
         )  # fmt: skip
 
     def _found(self) -> None:
@@ -165,11 +178,14 @@ class World:
         self._schedule_work()
         self._schedule_faults()
         keys.people_telephone(self)
+        older.people_confirm(self)
         self.kernel.run_until(self.plan.span)
         self.heal()
         quiet = self._settle()
         self._insist()
         checks.everything(self)
+        if self.fork is not None:
+            self.fork.end()
         return Result(
             self.kernel.trace.digest(), self.kernel.trace.lines, self.kernel.events, len(self.history.sent),
             len(self.history.told), quiet // HOUR_MS, sum(h.crashes for h in self.hosts()), self.history.refused_attempts,
@@ -197,7 +213,8 @@ class World:
         start = self.kernel.now
         while self.kernel.now < start + LIVENESS:
             self.kernel.run_until(self.kernel.now + CHECK_EVERY)
-            checks.safety(self)
+            if (self.kernel.now - start) // CHECK_EVERY % 4 == 1:
+                checks.safety(self)
             told = not self.history.restored or self.kernel.now >= start + 2 * 24 * HOUR_MS  # by the daily `hello`
             if told and not checks.on_the_way(self) and not checks.behind(self):
                 return self.kernel.now - start
@@ -211,20 +228,22 @@ class World:
         for relay, mailbox in self.directory.mailboxes.items():
             for other in self.nodes:
                 if relay in self.boxes[other.name] and other is not node:
-                    item = self._sealed_by(node, other, "5b1c2f0e-1111-4222-8333-444455556666")
+                    item = self.sealed_by(node, other, "5b1c2f0e-1111-4222-8333-444455556666")
                     mailbox.post(node.name, other.name, [item], lambda answer: None)
         self.kernel.run_until(self.kernel.now + 60_000)
 
-    def _sealed_by(self, node: Node, to: Node, jti: str) -> Item:
-        """A sound envelope outside any referral."""
+    def sealed_by(self, node: Node, to: Node, jti: str, raw: bytes = b"", seq: int = 1) -> Item:
+        """A sound envelope outside any referral; `raw`: what it says."""
         now = EPOCH_S + self.kernel.now // 1000
         dice = SeededDice(seed_of(self.plan.seed, node.name, to.name, jti))
-        body = msgspec.json.encode(HeadBody(net=self.board.net, sender=node.name, to=to.name, jti=jti, note="-"))
+        head = HeadBody(net=self.board.net, sender=node.name, to=to.name, jti=jti, note="-")
+        body = raw or msgspec.json.encode(head)
         recipient = self.board.membership.members[to.name].sealing_at(now)
-        assert recipient is not None
+        if recipient is None:
+            raise ProtocolError("unknown-recipient", got=to.name)
         made = make_envelope(
             suite=self.suite, signing_key=self.suite.signing_key(node.keystore.signing_seed()[1]), recipient=recipient,
-            net=self.board.net, jti=jti, sender=node.name, to=to.name, iat=now, ch=Channel(1, 1),
+            net=self.board.net, jti=jti, sender=node.name, to=to.name, iat=now, ch=Channel(1, seq),
             mv=self.board.membership.version, salt=dice.bytes(32), body=body, ephemeral_seed=dice.bytes(32),
             nonce=dice.bytes(12),
         )  # fmt: skip
@@ -305,7 +324,8 @@ class World:
     def _fault_readmission(self, dice: random.Random) -> None:
         if len(self.nodes) < 4 or self.plan.has("suspension"):
             return
-        node, away = dice.choice(self.nodes[1:]), dice.randint(1, 8) * HOUR_MS
+        some = [node for node in self.nodes[1:] if not node.old]  # 0.1.0 cannot sign anew what its old key signed
+        node, away = dice.choice(some), dice.randint(1, 8) * HOUR_MS
         when = dice.randrange(self.plan.span // 8, self.plan.span // 2)
         self.kernel.at(when, lambda: self._suspend(node))
         self.kernel.at(when + away, partial(keys.readmit, self, node))
@@ -363,7 +383,7 @@ class World:
         hostile = next((node for node in self.nodes if node.name not in (seen.sender, seen.dest, self.suspended)), None)
         target = self.directory.nodes[seen.dest]
         if hostile is not None and target.up:
-            target.inbox([self._sealed_by(hostile, target, seen.jti)], lambda answer: None)
+            target.inbox([self.sealed_by(hostile, target, seen.jti)], lambda answer: None)
 
     def _fault_erasure(self, dice: random.Random) -> None:
         for when in self._times(dice, 10, 60):
@@ -375,7 +395,8 @@ class World:
     def _fault_restore(self, dice: random.Random) -> None:
         """Not the relay: what it keeps for others is looked after by the checks of the mailbox."""
         span = self.plan.span
-        for node in dice.sample(self.nodes[1:], min(dice.choice((1, 1, 2)), len(self.nodes) - 1)):
+        some = [node for node in self.nodes[1:] if not node.old and not node.hostile]
+        for node in dice.sample(some, min(dice.choice((1, 1, 2)), len(some))):
             made = dice.randrange(span * 7 // 10)
             back = made + dice.randint(HOUR_MS // 2, max(HOUR_MS, span * 9 // 10 - made))
             self.kernel.at(made, partial(self._copy, node, min(back, span * 95 // 100), dice.random() < 0.5))
@@ -396,6 +417,35 @@ class World:
         node.announced = announced
         node.fall_back(copy, 60_000)
 
+    def _one_relay(self, dice: random.Random, *, drops: float = 0.0, flips: float = 0.0) -> None:
+        mailbox = self.directory.mailboxes[dice.choice(sorted(self.directory.mailboxes))]
+        bad = mailbox.faulty or Bad(dice)
+        mailbox.faulty = bad._replace(drops=max(bad.drops, drops), flips=max(bad.flips, flips))
+        self.kernel.note(mailbox.host.name, "is a bad relay", mailbox.faulty.drops, mailbox.faulty.flips)
+
+    def _fault_relay_drops(self, dice: random.Random) -> None:
+        rate = dice.uniform(0.1, 0.9)
+        self.kernel.at(dice.randrange(self.plan.span // 2), lambda: self._one_relay(dice, drops=rate))
+
+    def _fault_relay_flips(self, dice: random.Random) -> None:
+        rate = dice.uniform(0.1, 0.9)
+        self.kernel.at(dice.randrange(self.plan.span // 2), lambda: self._one_relay(dice, flips=rate))
+
+    def _fault_fork(self, dice: random.Random) -> None:
+        self.fork = Fork(self, dice)
+        self.kernel.at(dice.randrange(self.plan.span // 2), self.fork.begin)
+        self.board.fork = self.fork
+
+    def _fault_hostile(self, dice: random.Random) -> None:
+        if self.hostile:
+            attacker = Hostile(self, self.directory.nodes[self.hostile], dice)
+            for when in self._times(dice, 20, 120):
+                self.kernel.at(when, attacker.attack)
+
+    def _fault_forwarding(self, dice: random.Random) -> None:
+        for when in self._times(dice, 20, 80):
+            self.kernel.at(when, lambda: routers.forward(self, dice))
+
     # -- healing
 
     def heal(self) -> None:
@@ -412,6 +462,8 @@ class World:
             host.restart()
 
     def close(self) -> None:
+        if self.fork is not None:
+            self.fork.close()
         for host in self.hosts():
             with contextlib.suppress(Exception):
                 host.close()
@@ -424,8 +476,7 @@ _CHECK_EVENT: Final = inbox_module._check_event
 
 def _refusing(body: object) -> None:
     """A reader of another version, which refuses one event in twelve for ever."""
-    jti = getattr(body, "jti", "")
-    if jti and int(jti[:6], 16) % 12 == 0 and getattr(body, "ev", "") != "void":
+    if isinstance(body, EventBody) and int(body.jti[:6], 16) % 12 == 0 and body.ev != "void":
         raise ProtocolError("unsupported", field="ev")
     _CHECK_EVENT(body)  # type: ignore[arg-type]
 
@@ -434,6 +485,7 @@ def _refusing(body: object) -> None:
 def altered(plan: Plan) -> Iterator[None]:
     """Limits that a fault class changes for one run."""
     dice = random.Random(f"limits {plan.seed}")
+    undo = contextlib.ExitStack()
     try:
         if plan.has("relay-full"):
             box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = dice.randint(3, 12), dice.randint(2, 6)
@@ -443,8 +495,11 @@ def altered(plan: Plan) -> Iterator[None]:
             inbox_module._check_event = _refusing  # type: ignore[assignment]
         if plan.has("rotation"):
             keys.speed_up(dice.randint(150, 600))
+        if plan.has("version"):
+            undo.callback(older.forgetting())
         yield
     finally:
+        undo.close()
         keys.slow_down()
         box_module.MAILBOX_ITEMS, box_module.PAIR_ITEMS = _LIMITS
         outbox_module.LIFETIME_MAX = _LIFETIME  # type: ignore[misc]
