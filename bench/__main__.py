@@ -1,7 +1,8 @@
-"""`./run bench [delivery|idle|search|slow|overload|all] [--quick]`: figures of DESIGN §8 as JSON. Nothing is asserted.
+"""`./run bench [delivery|idle|search|slow|overload|herd|all] [--quick]`: figures as JSON. Nothing is asserted.
 
 Progress goes to standard error. `--quick` is for a look while working: fewer pairs, and ten seconds of idleness.
 slow: 500 slow connections and what they cost the others. overload: ten times what a node can take, for `--seconds`.
+herd: 200 nodes after an outage of the board, in virtual time.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import delivery, idle, overload, slow
+from bench import delivery, herd, idle, overload, slow
 
 
 def _search(services: int, rounds: int) -> dict[str, Any]:
@@ -27,10 +28,10 @@ def _search(services: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "what", nargs="?", choices=("delivery", "idle", "search", "slow", "overload", "all"), default="all"
+        "what", nargs="?", choices=("delivery", "idle", "search", "slow", "overload", "herd", "all"), default="all"
     )
     parser.add_argument("--quick", action="store_true", help="three pairs, ten seconds at rest")
-    parser.add_argument("--seconds", type=float, help="how long the idle node rests, or the overload lasts (60, 20)")
+    parser.add_argument("--seconds", type=float, help="how long the idle node rests, or the overload lasts (60)")
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="the disk that is measured")
     given = parser.parse_args()
     began = time.monotonic()
@@ -51,8 +52,11 @@ def main() -> None:
             found["slow"] = slow.run(Path(folder) / "slow", quick=given.quick)
         if given.what in ("overload", "all"):
             print("overload…", file=sys.stderr)
-            seconds = given.seconds or (5.0 if given.quick else 20.0)
+            seconds = given.seconds or (5.0 if given.quick else 60.0)
             found["overload"] = overload.run(Path(folder) / "overload", seconds=seconds)
+        if given.what in ("herd", "all"):
+            print("herd…", file=sys.stderr)
+            found["herd"] = herd.run()
     found |= {"load_1m_after": round(os.getloadavg()[0], 2), "seconds": round(time.monotonic() - began)}
     print(json.dumps(found, indent=1))
 

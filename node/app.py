@@ -522,7 +522,8 @@ class App:
                 event(logging.WARNING, "members", code=problem.code)
                 await self._say(problem.code)
             await asyncio.sleep(PAUSE)  # however many say that there is something newer
-            await woken(self._behind, REFRESH if self.body.ctx.joined else 0.0)
+            # not all in step: whoever lost the board in one moment comes back to it spread over its minute
+            await woken(self._behind, REFRESH * self.body.dice.uniform(0.8, 1.0) if self.body.ctx.joined else 0.0)
             self._behind.clear()
 
     async def _say(self, code: str) -> None:

@@ -5,9 +5,10 @@ No rule lives here: which route, how long to wait and what an answer means are c
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,7 +21,7 @@ from node.runtime.client import Outbound, Response
 from node.runtime.logs import event
 from node.runtime.metrics import Counter
 from node.runtime.problem import AnsweredError
-from node.runtime.waiting import woken
+from node.runtime.waiting import Pace, woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -34,6 +35,13 @@ BEHIND_WAIT: Final = 3  # seconds until we look again at what a newer members do
 IDLE: Final = 5.0  # seconds between looks at the clock when nothing wakes us
 _ANSWER_BYTES: Final = 8 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
+
+
+class Left(NamedTuple):
+    """What stays in a mailbox: `kept` something does, `behind` a newer members document will let us read it."""
+
+    kept: bool
+    behind: bool
 
 
 class Courier:
@@ -139,19 +147,19 @@ class Courier:
 
     async def poll(self, relay: str) -> None:
         """Reads our mailbox at one relay, for ever: long poll, receive, acknowledge."""
-        pause = 1.0
+        pace = Pace(self._body.dice, 2.0, 60.0)
         while True:
             try:
                 got = await self._poll_once(relay)
-                pause = 1.0 if got else 0.2
+                pace.worked()
+                pause = 1.0 if got else 0.0
             except ProtocolError as problem:
                 event(logging.INFO, "mailbox-unreachable", member=relay, code=problem.code)
-                pause = min(60.0, max(1.0, pause * 2))
+                pause = max(1.0, pace.failed())
             except Exception as error:  # nothing that lies in a mailbox may end the reading of it
                 event(logging.ERROR, "mailbox", exc=error, member=relay)
                 pause = 60.0
-            if pause:
-                await asyncio.sleep(pause if pause >= 1.0 else 0)
+            await asyncio.sleep(pause)
 
     async def _poll_once(self, relay: str) -> bool:
         url = self._body.ctx.membership.relays.get(relay)
@@ -159,18 +167,23 @@ class Courier:
             raise ProtocolError("unreachable", got=relay)
         me = self._body.ctx.me
         after, wait = "", POLL_WAIT
-        while True:
+        now, anew = asyncio.get_running_loop().time, math.inf
+        while now() < anew:
             target = f"{paths.mailbox(me)}?after={after}&max={BATCH_ITEMS}&wait={wait}"
             response = await self.call("GET", url, target, aud=relay, body=None, wait=wait)
             page = decode(response.body, MailboxPage, max_bytes=_ANSWER_BYTES)
             if not page.items:
                 return bool(after)
-            if await self._take_in(relay, url, page):
+            left = await self._take_in(relay, url, page)
+            if left.behind:
                 wait = BEHIND_WAIT
+            if left.kept:  # looked at again in a while, also when there is always something behind it
+                anew = min(anew, now() + POLL_WAIT)
             after = page.items[-1].pos
+        return True
 
-    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> bool:
-        """True when something stays there that a newer members document will let us read."""
+    async def _take_in(self, relay: str, url: str, page: MailboxPage) -> Left:
+        """Receives a page and acknowledges it; what of it could not be taken yet stays there."""
         items = [Item(e=posted.e, s=posted.s, r=posted.r) for posted in page.items]
         received = await self.receive(items, relayed=True)
         kept = {later.i for later in received.answer.later if later.code in _KEEP_IN_MAILBOX}
@@ -181,7 +194,7 @@ class Courier:
         response = await self.call("POST", url, target, aud=relay, body=_encode(ack))
         filed = set(decode(response.body, MailboxAckAnswer, max_bytes=_ANSWER_BYTES).filed)
         await self._carry_the_rest(received, filed)
-        return any(later.code == "unknown-key" for later in received.answer.later)
+        return Left(bool(kept), any(later.code == "unknown-key" for later in received.answer.later))
 
     async def _carry_the_rest(self, received: inbox.Received, filed: set[int]) -> None:
         """Receipts whose senders have no mailbox at that relay travel by their own routes."""

@@ -14,7 +14,7 @@ from node.exchange.outbox import raise_alarm
 from node.map import follow, heads
 from node.runtime.client import Outbound
 from node.runtime.logs import event
-from node.runtime.waiting import woken
+from node.runtime.waiting import Pace, woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -22,9 +22,10 @@ from protocol.limits import POLL_WAIT
 
 IDLE: Final = 5.0
 PAUSE: Final = 0.1  # between long polls that brought something
-BACKOFF: Final = 30.0
+BACKOFF: Final = 30.0  # after what does not mend by itself
+FURTHEST: Final = 60.0  # between two tries while the board cannot be reached
 # log-moved: `sync` took the page meanwhile
-_PAUSES: Final = {"unreachable": IDLE, "busy": IDLE, "log-moved": PAUSE}
+_PASSES: Final = frozenset({"unreachable", "busy", "log-moved"})
 _AT_ONCE: Final = 8  # objects fetched side by side
 
 
@@ -45,19 +46,27 @@ class Follower:
 
     async def run(self) -> None:
         """For ever: a long poll on the log, then what the map lacks."""
+        pace = Pace(self._body.dice, IDLE, FURTHEST)
         while True:
             pause = IDLE
             try:
                 if self._body.ctx.joined:
                     pause = IDLE if await self._follow(wait=POLL_WAIT) else PAUSE
+                    pace.worked()
             except follow.HeadConflictError as conflict:
                 await self._conflict(conflict)
                 pause = BACKOFF
             except ProtocolError as problem:
                 event(logging.INFO, "board", code=problem.code)
-                pause = _PAUSES.get(problem.code, BACKOFF)
+                pause = self._pause_after(problem, pace)
             self._wake.clear()
             await woken(self._wake, pause)
+
+    @staticmethod
+    def _pause_after(problem: ProtocolError, pace: Pace) -> float:
+        if problem.code == "log-moved":
+            return PAUSE
+        return pace.failed() + (problem.after or 0.0 if problem.code in _PASSES else BACKOFF)
 
     async def once(self) -> None:
         """One look without waiting: used by `sync`. Where the loop took a page in the meantime, it looks once more."""

@@ -12,7 +12,7 @@ from node.catalogue import publishing
 from node.courier import Courier
 from node.keys import republishing
 from node.runtime.logs import event
-from node.runtime.waiting import woken
+from node.runtime.waiting import Pace, woken
 from node.runtime.writer import Readers, Writer
 from protocol import paths
 from protocol.errors import ProtocolError
@@ -20,6 +20,7 @@ from protocol.strict import decode
 from schemas.catalogue import CatalogueAnswer, CataloguePost
 
 IDLE: Final = 30.0
+FURTHEST: Final = 60.0  # between two tries while the registry cannot be reached
 _ANSWER_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 4 << 20  # of records in one post; the registry says what it still lacks
 
@@ -40,10 +41,14 @@ class Publisher:
 
     async def run(self) -> None:
         """For ever: post, wait."""
-        pause = IDLE
+        pace = Pace(self._body.dice, 2.0, FURTHEST)
         while True:
             self._wake.clear()
-            pause = 1.0 if self._body.ctx.joined and not await self._post_all() else IDLE
+            if self._body.ctx.joined and not await self._post_all():
+                pause = pace.failed()
+            else:
+                pace.worked()
+                pause = IDLE
             await woken(self._wake, pause)
 
     async def _post_all(self) -> bool:

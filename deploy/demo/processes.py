@@ -55,10 +55,15 @@ class Program:
         self.data_dir = data_dir
         self._process: subprocess.Popen[bytes] | None = None
 
+    def line(self, *words: str) -> list[str]:
+        """The command line of it."""
+        return [sys.executable, "-m", self.module, "--dir", str(self.data_dir), *words]
+
     def run(self, *words: str, ok: tuple[int, ...] = (0,)) -> str:
         """One command line of the program, as a person would type it; its standard output."""
-        line = [sys.executable, "-m", self.module, "--dir", str(self.data_dir), *words]
-        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            self.line(*words), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
         if done.returncode not in ok:
             raise DemoError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
@@ -67,8 +72,7 @@ class Program:
         """`serve`, with its log beside the data; returns when the local channel answers."""
         with (self.data_dir / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, "--dir", str(self.data_dir), "serve"],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                self.line("serve"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until(f"l'avvio di {self.data_dir.name}", self._is_up)
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+from node.runtime.ports import Random
+
 
 async def woken(event: asyncio.Event, seconds: float) -> bool:
     """True when the event is set, False after `seconds`.
@@ -16,6 +18,28 @@ async def woken(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+class Pace:
+    """Pauses between tries of one thing: U(0.5, 1) · min(cap, first · 2^k), as the exchange spaces its own.
+
+    Everybody's connections break in the same moment when a board falls: who then counts the same seconds comes back in
+    the same moment too.
+    """
+
+    def __init__(self, dice: Random, first: float, cap: float) -> None:
+        self._dice, self._first, self._cap = dice, first, cap
+        self._failures = 0
+
+    def failed(self) -> float:
+        """Seconds to wait after one more failure."""
+        longest = min(self._cap, self._first * (1 << min(self._failures, 20)))
+        self._failures += 1
+        return self._dice.uniform(0.5, 1.0) * longest
+
+    def worked(self) -> None:
+        """The next failure is a first one."""
+        self._failures = 0
 
 
 class Bell:

@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from bench import herd
 from bench.world import World
-from tests.campaigns import canary, chaos, restore
+from node.runtime.waiting import Pace
+from tests.campaigns import canary, chaos, drills, restore
 from tests.campaigns.leaks import Scanner
 
 
@@ -42,6 +44,25 @@ def test_a_drill_under_load_brings_a_node_back(tmp_path):
     figures = restore.campaign(tmp_path, given, random.Random(7))
     assert figures["faults"] == []
     assert figures["drills"] == 1
+
+
+def test_two_drills_lose_nothing_double_nothing_and_a_loss_would_be_seen(tmp_path):
+    held, _ = drills.lived(tmp_path / "rete", drills=2, seed=7, pause=0.2)
+    figures = held.compare()
+    assert held.violations == []
+    assert len(held.drills) == 2 and figures["signed_events"] > 0
+    leg, writer, n, _ = next(event for event in held.ledger.signed if event[0] not in held._erased())
+    node = next(iter(held.ledger.signed[leg, writer, n, _]))
+    with sqlite3.connect(tmp_path / "rete" / node / "raccordo.db") as db:
+        db.execute("DELETE FROM event WHERE leg = ? AND writer = ? AND n = ?", (leg, writer, n))
+    db.close()
+    assert held.compare()["lost"] == 1
+
+
+def test_a_small_herd_comes_back_spread_and_one_in_step_would_be_seen(monkeypatch):
+    assert herd.run(nodes=30, outages=(60.0,))["holds"]
+    monkeypatch.setattr(Pace, "failed", lambda _: 5.0)
+    assert not herd.run(nodes=30, outages=(60.0,))["holds"]
 
 
 @pytest.mark.parametrize("hide", [gzip.compress, lambda text: text, lambda text: text.decode().encode("utf-16-le")])
