@@ -551,6 +551,7 @@ def _repair(
     if row.peer != peer or row.side == "L":
         return _Repaired()
     side: Writer = "S" if row.side == "S" else "R"
+    found = _within_reach(tx, row, found)
     mine = [f for f in found if f.ours]
     if row.state == "none" and (begun := _begun_by(tx, ctx, peer, leg_id, found, now)) is not None:
         describe_leg(tx, begun)
@@ -582,6 +583,17 @@ def _repair(
         parts.settle(tx, ctx, leg_id)
         settle_changed(tx, ctx, [leg_id])  # what is erased here stays so, given back or not
     return _Repaired(changed, any(f.body is not None and f.jti in todo.take for f in mine))
+
+
+def _within_reach(db: sqlite3.Connection, row: LegRow, found: Sequence[_Found]) -> list[_Found]:
+    """Without the steps of a skeleton behind a gap: a liar names number 100,000, and we write the voids below it."""
+    reach: dict[bool, int] = {}
+    for ours in (True, False):
+        writer = row.side if ours else "R" if row.side == "S" else "S"
+        numbers = {n for (n,) in db.execute("SELECT n FROM event WHERE leg = ? AND writer = ?", (row.leg, writer))}
+        numbers |= {f.n for f in found if f.ours is ours}
+        reach[ours] = next(n for n in range(1, len(numbers) + 2) if n not in numbers)
+    return [f for f in found if f.body is not None or f.n < reach[f.ours]]
 
 
 def _take_theirs(tx: sqlite3.Connection, ctx: Context, row: LegRow, found: Sequence[_Found], now: int) -> bool:

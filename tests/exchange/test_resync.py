@@ -455,3 +455,15 @@ def test_an_event_that_the_other_side_may_be_getting_goes_out_again_as_it_is(amb
     assert together(leg, a, b) == "accepted"
     assert a.one("SELECT jti FROM event WHERE kind = 'accept'") == jti
     assert b.one("SELECT COUNT(*) FROM given_back") == 0
+
+
+def test_a_skeleton_with_a_wild_number_makes_us_write_nothing(ambito, monkeypatch):
+    a, b = ambito["tavullia"], ambito["distretto"]
+    leg = a.refer("distretto").leg
+    ambito.carry()
+    wild = resync.CopiedStep("S", 100_000, a.ctx.dice.uuid4(), "amend", 0, "B" * 43, ambito.clock.at)
+    a.run(lambda tx: resync.begin(tx, a.ctx, "distretto"))
+    with monkeypatch.context() as patch:
+        patch.setattr(resync, "_skeleton", lambda db, row: [wild])
+        ambito.settle()
+    assert logs_of(a, leg) == logs_of(b, leg) and len(logs_of(a, leg)) == 1

@@ -134,7 +134,8 @@ def erased_is_gone(world: "World", held: Held, stores: dict[str, Held]) -> None:
     for (case_id,) in held.db.execute("SELECT case_id FROM case_key").fetchall():
         if not held.db.execute(
             "SELECT 1 FROM event JOIN leg USING (leg) WHERE case_id = ?1 AND sealed IS NOT NULL"
-            " UNION ALL SELECT 1 FROM blob WHERE key_id = ?1",
+            " UNION ALL SELECT 1 FROM blob WHERE key_id = ?1"
+            " UNION ALL SELECT 1 FROM resync_page WHERE 'resync ' || peer = ?1",
             (case_id,),
         ).fetchone():
             raise Violation("I17-key-left", f"{held.name} {case_id}")
